@@ -1,0 +1,6 @@
+import { installPeers } from "./peers.ts";
+
+/** Runs once before all tests. */
+export default function setup(): void {
+  installPeers();
+}
