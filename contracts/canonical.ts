@@ -34,9 +34,9 @@ export interface FingerprintedValue {
 
 /** One short name for a complete set of values: equal sets, in whatever order, have equal fingerprints. */
 export function fingerprint(values: Iterable<FingerprintedValue>): string {
-  const rows = [...values]
-    .map(({ attribute, value, severity, reason }) => [attribute, value, severity, reason] as Json[])
-    .sort((a, b) => compareText(String(a[0]), String(b[0])));
+  const rows: Json[] = [...values]
+    .sort((a, b) => compareText(a.attribute, b.attribute))
+    .map(({ attribute, value, severity, reason }) => [attribute, value, severity, reason]);
   return sha256Hex(canonical(rows)).slice(0, 32);
 }
 
