@@ -5,7 +5,7 @@ import { z } from "zod";
 
 /** Any JSON value. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
-export const Json: z.ZodType<Json> = z.json() as z.ZodType<Json>;
+export const Json: z.ZodType<Json> = z.json();
 
 /** The canonical form (RFC 8785) by which values are compared. */
 export function canonical(value: Json): string {
@@ -35,7 +35,7 @@ export interface FingerprintedValue {
 /** One short name for a complete set of values: equal sets, in whatever order, have equal fingerprints. */
 export function fingerprint(values: Iterable<FingerprintedValue>): string {
   const rows: Json[] = [...values]
-    .sort((a, b) => compareText(a.attribute, b.attribute))
+    .toSorted((a, b) => compareText(a.attribute, b.attribute))
     .map(({ attribute, value, severity, reason }) => [attribute, value, severity, reason]);
   return sha256Hex(canonical(rows)).slice(0, 32);
 }
