@@ -1,0 +1,60 @@
+import { describe, expect, it } from "vitest";
+import { age, dayOf, plural, relativeTime, shorten, shortValue } from "./format.ts";
+
+const now = Date.parse("2026-11-22T12:00:00Z");
+const before = (seconds: number) => new Date(now - seconds * 1000).toISOString();
+
+describe("times", () => {
+  it("are told relative to now", () => {
+    expect(relativeTime(before(5), now)).toBe("just now");
+    expect(relativeTime(before(90), now)).toBe("1 min. ago");
+    expect(relativeTime(before(7200), now)).toBe("2 hr. ago");
+    expect(relativeTime(before(-7200), now)).toBe("in 2 hr.");
+    expect(relativeTime(before(86_400 * 3), now)).toBe("3 days ago");
+  });
+
+  it("are told as ages", () => {
+    expect(age(59_000)).toBe("less than a minute");
+    expect(age(3_600_000)).toBe("1 hour");
+    expect(age(-5)).toBe("less than a minute");
+  });
+
+  it("are grouped by day", () => {
+    expect(dayOf(before(0), now)).toBe("Today");
+    expect(dayOf(before(86_400), now)).toBe("Yesterday");
+    expect(dayOf(before(86_400 * 40), now)).toContain("2026");
+  });
+});
+
+describe("values in one line", () => {
+  it("say what is not there", () => {
+    expect(shortValue(null)).toBe("nothing");
+    expect(shortValue("")).toBe("empty text");
+    expect(shortValue([])).toBe("empty list");
+  });
+
+  it("stay short however long the value is", () => {
+    expect(shortValue("x".repeat(1_000_000), 40)).toHaveLength(40);
+    expect(shortValue({ a: "y".repeat(500) }, 40).length).toBeLessThanOrEqual(40);
+    expect(shortValue(["a", "b"])).toBe("a, b");
+    expect(
+      shortValue(
+        Array.from({ length: 500 }, (_, n) => `host-${n}.example`),
+        40,
+      ),
+    ).toBe("host-0.example, host-1.example and 498 more");
+  });
+
+  it("keep both ends of what is cut", () => {
+    expect(shorten("abcdefghijklmnop", 9)).toBe("abcdef…op");
+  });
+
+  it("show hidden characters", () => {
+    expect(shortValue("a\u202Eb")).toBe("a‹U+202E›b");
+  });
+
+  it("count in words", () => {
+    expect(plural(1, "change")).toBe("1 change");
+    expect(plural(1204, "change")).toBe("1,204 changes");
+  });
+});
