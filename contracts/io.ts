@@ -72,14 +72,19 @@ export interface TlsAnswer {
 }
 
 export interface GitIo {
-  /** The refs under the prefixes, by one protocol v2 `ls-refs` where the server speaks it. */
+  /**
+   * The refs under the prefixes, by one protocol v2 `ls-refs` where the server speaks it. `HEAD` is a prefix too.
+   * A server that refuses (401, 403) throws `denied`; one that does not answer as a git server throws.
+   */
   refs(url: string, prefixes: string[]): Promise<GitRefs>;
-  /** On which branches a commit is: a bare, partial clone, bounded in bytes and time. */
-  branchesWith(url: string, commit: string): Promise<GitReachability>;
+  /** On which branches each of the commits is: one bare, partial clone for all, bounded in bytes and time. */
+  branchesWith(url: string, commits: string[]): Promise<GitReachability>;
 }
 
 export type GitRefs =
   | { outcome: "refs"; refs: GitRef[] }
+  /** The server redirects to the repository at another URL; it was not followed. */
+  | { outcome: "moved"; location: string }
   /** The server says that there is no such repository. */
   | { outcome: "gone"; reason: string };
 
@@ -90,9 +95,15 @@ export interface GitRef {
   objectId: string;
   /** The id of the commit behind an annotated tag. */
   peeledId: string | null;
+  /** The ref that a symbolic ref such as `HEAD` points to, where the server says so. */
+  target: string | null;
 }
 
 export type GitReachability =
-  | { outcome: "known"; /** Names without `refs/heads/`, sorted; empty means "on no branch". */ branches: string[] }
+  | {
+      outcome: "known";
+      /** By commit id: names without `refs/heads/`, sorted; none means "on no branch". */
+      branches: Record<string, string[]>;
+    }
   /** It could not be found out, and why. */
   | { outcome: "unknown"; reason: string };

@@ -30,7 +30,7 @@ export interface ModuleDefinition<Options = unknown> {
   /** One look: see the constructors below. Throwing, or yielding nothing, means "could not look". */
   observation(request: ObservationRequest<Options>, io: Io): AsyncIterable<ObservationAnswer>;
   /** How bad a change is, and why, in one line of plain words. */
-  change(request: ChangeRequest<Options>): Assessment;
+  change(request: ChangeRequest<Options>): Assessment | Promise<Assessment>;
   examples: Example[];
 }
 
