@@ -158,7 +158,12 @@ export const Config = z.strictObject({
     .prefault({}),
   notify: z
     .strictObject({
-      routes: z.array(NotifyRoute).default([]),
+      routes: z
+        .array(
+          NotifyRoute.refine((route) => route.webhook ?? route.email, 'a "webhook", an "email" or both to send to'),
+        )
+        .refine(hasDistinctNames, "routes with different names: the delivery log tells them apart by name")
+        .default([]),
       smtp: z
         .strictObject({
           host: z.string().min(1),
@@ -169,11 +174,22 @@ export const Config = z.strictObject({
           password: SecretRef.optional(),
         })
         .optional(),
-      link: z.url().default("http://localhost:8080").describe("Where the UI is, for links in alerts."),
+      link: z
+        .url({ protocol: /^https?$/ })
+        .default("http://localhost:8080")
+        .describe("Where the UI is, for links in alerts."),
+    })
+    .refine((notify) => notify.smtp !== undefined || notify.routes.every((route) => route.email === undefined), {
+      path: ["smtp"],
+      error: 'a mail server, since a route has an "email"',
     })
     .prefault({}),
 });
 export type Config = z.infer<typeof Config>;
+
+function hasDistinctNames(routes: readonly { name: string }[]): boolean {
+  return new Set(routes.map((route) => route.name)).size === routes.length;
+}
 
 /** One thing that is wrong with a configuration, in plain words. */
 export interface ConfigFault {

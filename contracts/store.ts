@@ -467,11 +467,23 @@ export const storeRpc = {
     request: z.object({ id: ResourceId }),
     reply: z.object({ outcome: z.enum(["refused", "not_waiting", "unknown"]) }),
   },
-  /** Before the first attempt and before each further one; `delivered` and `given_up` are final. */
+  /**
+   * Before an attempt at an event that came from the stream. The reply says how the delivery stands now: `sending` for
+   * the caller, with this attempt counted; `sending` with `heldForMs` above 0 while another claimant is at it, who may
+   * have died: ask again after that long; `failed` when it waits for `notify.due`, which alone hands it out;
+   * `delivered` and `given_up` are final.
+   */
   "notify.claim": {
-    request: z.object({ eventId: z.uuid(), route: z.string(), channel: Delivery.shape.channel }),
-    reply: z.object({ state: DeliveryState, attempts: Count }),
+    request: z.object({
+      eventId: z.uuid(),
+      route: z.string(),
+      channel: Delivery.shape.channel,
+      claimant: z.string().max(100).describe("One running notifier; its own claim it may repeat."),
+      leaseMs: Milliseconds.describe("After this long without a record the claim is anybody's."),
+    }),
+    reply: z.object({ state: DeliveryState, attempts: Count, heldForMs: Milliseconds }),
   },
+  /** What came of an attempt; `failed` without a claim puts the delivery off, with no attempt counted. */
   "notify.record": {
     request: z.object({
       eventId: z.uuid(),
@@ -479,8 +491,27 @@ export const storeRpc = {
       channel: Delivery.shape.channel,
       state: z.enum(["delivered", "failed", "given_up"]),
       detail: z.string().max(500),
+      retryAfterMs: Milliseconds.nullable().describe("For `failed`: when `notify.due` hands it out; else null."),
     }),
     reply: z.object({}),
+  },
+  /**
+   * Hands out failed deliveries of one route whose time has come, each as `sending` with the attempt counted. One that
+   * is not recorded within the lease is handed out again. `change` or `health` is its event, null where no longer kept.
+   */
+  "notify.due": {
+    request: z.object({
+      route: z.string(),
+      channel: Delivery.shape.channel,
+      leaseMs: Milliseconds,
+      limit: z.int().min(0).max(100),
+    }),
+    reply: z.object({
+      deliveries: z.array(
+        z.object({ eventId: z.uuid(), attempts: Count, change: Change.nullable(), health: Health.nullable() }),
+      ),
+      oldestAt: Timestamp.nullable().describe("Since when the route's oldest unfinished delivery has waited."),
+    }),
   },
 } as const;
 

@@ -68,6 +68,9 @@ export const streams = {
   dead: "DEAD",
 } as const;
 
+/** Which kind of message a dead letter was. */
+export type DeadKind = "job" | "observation" | "confirmation" | "suggestion" | "change" | "health";
+
 /** The bucket with `limit.<lane>` (the collector writes) and `rest.<lane>` (fetchers write). */
 export const lanesBucket = "paintdry_lanes";
 
@@ -116,8 +119,7 @@ export const subjects = {
     `paintdry.health.${token(kind)}.${token(module)}.${hostToken(host)}.${resourceId(module, resource)}`,
   allHealth: "paintdry.health.>",
   /** Where a job or an outcome goes that cannot be handled: the original subject's tail is kept. */
-  dead: (kind: "job" | "observation" | "confirmation" | "suggestion", original: string) =>
-    `paintdry.dead.${kind}.${original.split(".").slice(2).join(".") || "="}`,
+  dead: (kind: DeadKind, original: string) => `paintdry.dead.${kind}.${original.split(".").slice(2).join(".") || "="}`,
   allDead: "paintdry.dead.>",
   /** Plain messages between fetchers, from which each knows who is alive. */
   fetcherHeartbeat: "paintdry.fetcher.heartbeat",
