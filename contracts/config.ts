@@ -159,9 +159,7 @@ export const Config = z.strictObject({
   notify: z
     .strictObject({
       routes: z
-        .array(
-          NotifyRoute.refine((route) => route.webhook ?? route.email, 'a "webhook", an "email" or both to send to'),
-        )
+        .array(NotifyRoute)
         .refine(hasDistinctNames, "routes with different names: the delivery log tells them apart by name")
         .default([]),
       smtp: z
@@ -178,10 +176,6 @@ export const Config = z.strictObject({
         .url({ protocol: /^https?$/ })
         .default("http://localhost:8080")
         .describe("Where the UI is, for links in alerts."),
-    })
-    .refine((notify) => notify.smtp !== undefined || notify.routes.every((route) => route.email === undefined), {
-      path: ["smtp"],
-      error: 'a mail server, since a route has an "email"',
     })
     .prefault({}),
 });
