@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type AddressInfo } from "node:net";
-import fc from "fast-check";
+import { type Arbitrary, array, assert, nat, pre, property } from "fast-check";
 import { Agent, request } from "undici";
 import { describe, expect, it } from "vitest";
 import { LookError } from "#contracts/look-error.ts";
@@ -13,15 +13,13 @@ function isRefused(address: string, by = guard): boolean {
     by.checkLiteral(address);
     return false;
   } catch (error) {
-    expect(error).toBeInstanceOf(LookError);
-    expect((error as LookError).kind).toBe("refused");
-    return true;
+    return error instanceof LookError && error.kind === "refused";
   }
 }
 
 /** An IPv4 address with the given first bits. */
-function within(base: number, bits: number): fc.Arbitrary<string> {
-  return fc.nat({ max: 2 ** (32 - bits) - 1 }).map((rest) => dotted(((base >>> 0) + rest) >>> 0));
+function within(base: number, bits: number): Arbitrary<string> {
+  return nat({ max: 2 ** (32 - bits) - 1 }).map((rest) => dotted(((base >>> 0) + rest) >>> 0));
 }
 
 function dotted(value: number): string {
@@ -45,8 +43,8 @@ const closed: [string, number, number][] = [
 
 describe("the egress guard", () => {
   it.each(closed)("refuses %s in every written form", (_name, base, bits) => {
-    fc.assert(
-      fc.property(within(base, bits), (address) => {
+    assert(
+      property(within(base, bits), (address) => {
         const bytes = address.split(".").map(Number);
         const value = bytes.reduce((sum, byte) => sum * 256 + byte, 0);
         const groups = `${((value >>> 16) & 0xffff).toString(16)}:${(value & 0xffff).toString(16)}`;
@@ -64,22 +62,22 @@ describe("the egress guard", () => {
           `2002:${groups}::1`,
           `2001:0:${groups}::1`,
         ];
-        for (const form of forms) expect(isRefused(form), form).toBe(true);
+        expect(forms.filter((form) => !isRefused(form))).toEqual([]);
       }),
       { numRuns: 50 },
     );
   });
 
   it("refuses every IPv6 address outside the given-out unicast space", () => {
-    const group = fc.nat({ max: 0xffff });
-    fc.assert(
-      fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), (groups) => {
-        fc.pre(((groups[0] as number) & 0xe000) !== 0x2000 && !(groups[0] === 0x64 && groups[1] === 0xff9b));
+    const group = nat({ max: 0xffff });
+    assert(
+      property(array(group, { minLength: 8, maxLength: 8 }), (groups) => {
+        pre(((groups[0] as number) & 0xe000) !== 0x2000 && !(groups[0] === 0x64 && groups[1] === 0xff9b));
         expect(isRefused(groups.map((part) => part.toString(16)).join(":"))).toBe(true);
       }),
     );
     for (const address of ["::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd00:ec2::254", "ff02::1", "fec0::1"]) {
-      expect(isRefused(address), address).toBe(true);
+      expect(isRefused(address)).toBe(true);
     }
     for (const address of ["2001:db8::1", "2002::1", "2001::1", "3fff::1"]) expect(isRefused(address)).toBe(true);
   });
@@ -93,7 +91,7 @@ describe("the egress guard", () => {
       "172.32.0.1",
       "11.0.0.1",
     ]) {
-      expect(isRefused(address), address).toBe(false);
+      expect(isRefused(address)).toBe(false);
     }
   });
 
@@ -103,7 +101,7 @@ describe("the egress guard", () => {
     expect(isRefused("::ffff:10.1.0.1", open)).toBe(false);
     expect(isRefused("fd00::1", open)).toBe(false);
     for (const address of ["10.2.0.1", "10.1.2.3", "::ffff:10.1.2.3", "1.1.1.1", "fd01::1", "127.0.0.1"]) {
-      expect(isRefused(address, open), address).toBe(true);
+      expect(isRefused(address, open)).toBe(true);
     }
   });
 
@@ -136,7 +134,7 @@ describe("the egress guard", () => {
     const agent = new Agent({ connect: guard.connector() });
     for (const host of ["127.0.0.1", "localhost", "[::1]", "2130706433"]) {
       const refused = request(`http://${host}:9/`, { dispatcher: agent });
-      await expect(refused, host).rejects.toMatchObject({ kind: "refused" });
+      await expect(refused).rejects.toMatchObject({ kind: "refused" });
     }
     await agent.close();
   });
