@@ -1,0 +1,36 @@
+import { createServer } from "node:net";
+import { errorMessage, StartError } from "#runtime/errors.ts";
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  return await new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", () => {
+      const address = server.address();
+      server.close(() =>
+        address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
+      );
+    });
+  });
+}
+
+/** Throws a `StartError` when somebody listens there already. */
+export async function checkPortIsFree(port: number, host: string): Promise<void> {
+  try {
+    await new Promise<void>((resolve, reject) => {
+      const server = createServer();
+      server.once("error", reject);
+      server.listen(port, host, () => server.close(() => resolve()));
+    });
+  } catch (error) {
+    const isBusy = error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    throw new StartError(
+      "port_busy",
+      isBusy
+        ? `port ${port} on ${host} is taken by another program. End that program, or choose another port: npm start -- --port ${port + 1}`
+        : `cannot listen on ${host}:${port}: ${errorMessage(error)}. Choose another port: npm start -- --port 8080`,
+      { cause: error },
+    );
+  }
+}
