@@ -1,0 +1,97 @@
+import { Confirmation, Suggestion } from "#contracts/messages.ts";
+import { durables, readToken, streams } from "#contracts/subjects.ts";
+import type { Broker } from "#runtime/broker.ts";
+import { decode } from "#runtime/codec.ts";
+import type { LoadedConfig } from "#runtime/load-config.ts";
+import type { Logger } from "#runtime/log.ts";
+import type { StoreClient } from "#runtime/rpc.ts";
+import { consumeStream, done } from "#runtime/settle.ts";
+import type { Delivery, Settlement } from "#runtime/settle.ts";
+import type { Scope } from "./scope.ts";
+import { place } from "./targets.ts";
+
+/** The configuration this collector works by, and what follows from it. */
+export interface InForce {
+  loaded: LoadedConfig;
+  revision: number;
+  isInScope: Scope;
+}
+
+export interface SuggestionParts {
+  broker: Broker;
+  store: StoreClient;
+  log: Logger;
+  inForce(): InForce;
+}
+
+/** Takes what modules confirm, and what modules and outside systems suggest, to the store. */
+export function takeSuggestions(parts: SuggestionParts): { stop(): Promise<void> } {
+  const common = { broker: parts.broker, log: parts.log, concurrency: 16, ackWaitMs: 30_000 };
+  const consumers = [
+    consumeStream({
+      ...common,
+      stream: streams.confirmations,
+      durable: durables.confirmations,
+      deadKind: "confirmation",
+      handle: (message) => confirm(message, parts),
+    }),
+    consumeStream({
+      ...common,
+      stream: streams.suggestions,
+      durable: durables.suggestions,
+      deadKind: "suggestion",
+      handle: (message) => suggest(message, parts),
+    }),
+  ];
+  return { stop: async () => void (await Promise.all(consumers.map((consumer) => consumer.stop()))) };
+}
+
+async function confirm(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
+  const confirmation = decode(message, Confirmation);
+  const { revision, isInScope } = parts.inForce();
+  const reply = await parts.store.call("write.confirmation", {
+    ...confirmation,
+    configRevision: revision,
+    isInScope: isInScope(confirmation),
+  });
+  return await settleRecorded(reply.outcome, revision, parts);
+}
+
+/** `paintdry.suggestion.<source>.<module>.<resource>`: who may publish under which source, the broker enforces. */
+async function suggest(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
+  const suggestion = decode(message, Suggestion);
+  const source = readToken(message.subject.split(".")[2] ?? "") ?? "";
+  if (source === "" || source === "config.json" || source === "person") {
+    return { type: "reject", reason: `"${source}" is no source that may suggest` };
+  }
+  const { loaded, revision, isInScope } = parts.inForce();
+  const placed = place(loaded.modules, suggestion.module, suggestion.resource);
+  if (!placed.isPlaced) return { type: "reject", reason: placed.why };
+  const { resource, lane, owner } = placed;
+  const reply = await parts.store.call("write.suggestion", {
+    ...suggestion,
+    resource,
+    source,
+    lane,
+    owner,
+    configRevision: revision,
+    isInScope: isInScope(placed),
+    perSource: loaded.config.scope.perSource,
+  });
+  return await settleRecorded(reply.outcome, revision, parts);
+}
+
+/**
+ * `stale` says that the finding is older than a later discovery, or that this collector's configuration is older than
+ * the one in force: then it waits until its own file has followed.
+ */
+async function settleRecorded(
+  outcome: "recorded" | "stale",
+  revision: number,
+  { store }: SuggestionParts,
+): Promise<Settlement> {
+  if (outcome === "recorded") return done;
+  const inForce = await store.call("read.config", {});
+  if (inForce.revision > revision) throw new Error("a newer configuration is in force than this collector has");
+  return done;
+}

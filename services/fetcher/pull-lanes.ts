@@ -1,0 +1,154 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Consumer, JsMsg } from "@nats-io/jetstream";
+import Bottleneck from "bottleneck";
+import { streams } from "#contracts/subjects.ts";
+import type { JobClass } from "#contracts/subjects.ts";
+import { errorMessage } from "#runtime/errors.ts";
+import type { Members } from "./members.ts";
+import { runJob } from "./run-job.ts";
+import type { FetcherParts } from "./run-job.ts";
+
+/** The lanes' consumers' ack wait; a message in hand is kept in progress at every third of it. */
+export const ackWaitMs = 30_000;
+const listEveryMs = 15_000;
+const reassignEveryMs = 1000;
+/** Urgent jobs come before the schedule's; Bottleneck's 0 is first. */
+const priorities: Record<JobClass, number> = { now: 1, due: 5 };
+
+/**
+ * Pulls the lanes that are this fetcher's, each with its own limits. Lanes come and go with the collector's consumers;
+ * a lane's limit being written tells of a new one at once, the list of consumers tells of all of them now and then.
+ */
+export function pullLanes(parts: FetcherParts, members: Members): { lanes(): number; stop(): Promise<void> } {
+  const known = new Set<string>();
+  const pulled = new Map<string, { stop(): Promise<void> }>();
+  const clock = watchClock();
+  let isStopping = false;
+
+  const reassign = () => {
+    for (const lane of known) {
+      const isMine = !isStopping && members.isMine(lane);
+      const running = pulled.get(lane);
+      if (isMine && !running) pulled.set(lane, pullLane(lane, parts, clock));
+      else if (!isMine && running) {
+        pulled.delete(lane);
+        void running.stop();
+      }
+    }
+  };
+  const list = async () => {
+    try {
+      const found = await listLanes(parts);
+      for (const lane of known) if (!found.has(lane)) forget(lane);
+      for (const lane of found) known.add(lane);
+      reassign();
+    } catch (error) {
+      parts.log.warn({ err: error }, "lanes could not be listed");
+    }
+  };
+  const forget = (lane: string) => {
+    known.delete(lane);
+    void pulled.get(lane)?.stop();
+    pulled.delete(lane);
+  };
+  parts.settings.onLimit((lane) => {
+    known.add(lane);
+    reassign();
+  });
+  const timers = [setInterval(() => void list(), listEveryMs), setInterval(reassign, reassignEveryMs)];
+  void list();
+  return {
+    lanes: () => pulled.size,
+    stop: async () => {
+      isStopping = true;
+      for (const timer of timers) clearInterval(timer);
+      await Promise.all([...pulled.values()].map((lane) => lane.stop()));
+      clock.stop();
+    },
+  };
+}
+
+async function listLanes({ broker }: FetcherParts): Promise<Set<string>> {
+  const lanes = new Set<string>();
+  for await (const { name } of broker.jsm.consumers.list(streams.jobs)) {
+    if (name.startsWith("due-")) lanes.add(name.slice("due-".length));
+  }
+  return lanes;
+}
+
+/** A process that was stopped or blocked may have lost its leases without knowing: its clock tick tells. */
+function watchClock(): { isStale(): boolean; stop(): void } {
+  let tickAt = performance.now();
+  const timer = setInterval(() => (tickAt = performance.now()), 250);
+  return { isStale: () => performance.now() - tickAt > ackWaitMs / 2, stop: () => clearInterval(timer) };
+}
+
+function pullLane(lane: string, parts: FetcherParts, clock: { isStale(): boolean }): { stop(): Promise<void> } {
+  const stopping = new AbortController();
+  const limiter = new Bottleneck({ maxConcurrent: 1 });
+  const pull = { lane, parts, clock, limiter, signal: stopping.signal };
+  const running = start(pull);
+  return {
+    stop: async () => {
+      stopping.abort();
+      await running;
+    },
+  };
+}
+
+interface Pull {
+  lane: string;
+  parts: FetcherParts;
+  clock: { isStale(): boolean };
+  limiter: Bottleneck;
+  signal: AbortSignal;
+}
+
+async function start(pull: Pull): Promise<void> {
+  const { lane, parts } = pull;
+  await parts.settings.load(lane).catch((error: unknown) => parts.log.warn({ err: error, lane }, "lane not loaded"));
+  const { concurrency } = parts.settings.limit(lane);
+  const pullers = [pullClass("now", pull), ...Array.from({ length: concurrency }, () => pullClass("due", pull))];
+  await Promise.all(pullers);
+}
+
+async function pullClass(jobClass: JobClass, pull: Pull): Promise<void> {
+  const { lane, parts, signal } = pull;
+  let consumer: Consumer | undefined;
+  while (!signal.aborted) {
+    try {
+      await sleep(parts.settings.restMs(lane), undefined, { signal });
+      consumer ??= await parts.broker.js.consumers.get(streams.jobs, `${jobClass}-${lane}`);
+      const message = await consumer.next({ expires: 10_000 });
+      if (message) await handle(message, jobClass, pull);
+    } catch (error) {
+      if (signal.aborted) return;
+      consumer = undefined;
+      // Idle lanes miss heartbeats when the broker restarts; lanes go when they have had no work for a while.
+      parts.log.debug({ lane, jobClass, reason: errorMessage(error) }, "lane pull interrupted");
+      await sleep(500, undefined, { signal }).catch(() => {});
+    }
+  }
+}
+
+/** `now` jobs are taken first; both classes count against the lane's one limit. */
+async function handle(message: JsMsg, jobClass: JobClass, pull: Pull): Promise<void> {
+  const { lane, parts, limiter, clock, signal } = pull;
+  const inProgress = setInterval(() => {
+    if (!clock.isStale()) message.working();
+  }, ackWaitMs / 3);
+  try {
+    const limit = parts.settings.limit(lane);
+    limiter.updateSettings({ maxConcurrent: limit.concurrency });
+    await limiter.schedule({ priority: priorities[jobClass] }, async () => {
+      await sleep(parts.settings.restMs(lane), undefined, { signal });
+      if (clock.isStale()) return parts.log.warn({ lane }, "process was stopped; job left to be delivered again");
+      await runJob(message, limit, parts);
+    });
+  } catch (error) {
+    // Not acknowledged: the server delivers it again after the ack wait.
+    if (!signal.aborted) parts.log.error({ err: error, lane, sequence: message.seq }, "job not finished");
+  } finally {
+    clearInterval(inProgress);
+  }
+}

@@ -1,0 +1,244 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { JsMsg } from "@nats-io/jetstream";
+import type { Io } from "#contracts/io.ts";
+import { Job } from "#contracts/messages.ts";
+import type { Confirmation, Outcome, Suggestion } from "#contracts/messages.ts";
+import { hostToken, messageIds, streams, subjects } from "#contracts/subjects.ts";
+import type { Broker } from "#runtime/broker.ts";
+import { decode } from "#runtime/codec.ts";
+import { errorMessage, MalformedMessageError } from "#runtime/errors.ts";
+import type { LoadedConfig } from "#runtime/load-config.ts";
+import { optionsFingerprint } from "#runtime/load-modules.ts";
+import type { Logger } from "#runtime/log.ts";
+import { publish } from "#runtime/publish.ts";
+import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
+import { unchangedFingerprint } from "./basis.ts";
+import type { Basis, createBasisCache } from "./basis.ts";
+import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
+import { discoverResource, observeResource } from "./look.ts";
+import type { Discovered, Observed } from "./look.ts";
+
+/** What a look costs the host it touches. */
+export interface LookCost {
+  requests: number;
+  bodyBytes: number;
+}
+
+export interface FetcherParts {
+  broker: Broker;
+  log: Logger;
+  /** Names this fetcher in outcomes. */
+  id: string;
+  config(): LoadedConfig;
+  basis: ReturnType<typeof createBasisCache>;
+  settings: LaneSettings;
+  /** The capability object of one look, and what the look has cost so far. */
+  openIo(job: Job, signal: AbortSignal): { io: Io; cost(): LookCost };
+  /** Runs a look within the process's own cap. */
+  withinCap<Result>(look: () => Promise<Result>): Promise<Result>;
+  onLook(facts: { module: string; status: string; errorKind: string | null; durationMs: number }): void;
+  /** Aborted when looks in hand are to be given up at shutdown. */
+  abandon: AbortSignal;
+}
+
+const normalDeadlineMs = 60_000;
+const slowDeadlineMs = 600_000;
+const longestRestMs = 24 * 3_600_000;
+const shortestRestMs = 1000;
+
+/**
+ * One job from its message to its acknowledgement. The message is the permit: its acknowledgement is held until
+ * concurrency ÷ rate after the answer, so that the host sees the limit whatever happens here.
+ */
+export async function runJob(message: JsMsg, limit: LaneLimit, parts: FetcherParts): Promise<void> {
+  const job = readJob(message);
+  if (job === null) return await reject(message, "not a job", parts);
+  const log = parts.log.child({ module: job.module, resource: job.resource, job: message.seq });
+  if (message.info.deliveryCount > maxDeliveries) return await rejectPoison(message, job, parts);
+  // A crash of several fetchers by the same job is broken up by a random wait.
+  await sleep(Math.random() * 500 * (message.info.deliveryCount - 1));
+  const basis = await parts.basis.get(job, definitionOf(job, parts));
+  if (!basis.isWatched && job.operation === "observation") {
+    log.info("job dropped: the resource is not watched any more");
+    return await acknowledge(message, log);
+  }
+  const outcome = await lookAt(message, job, basis, parts);
+  if (parts.abandon.aborted) return;
+  const answeredAt = performance.now();
+  await restIfLimited(job, outcome, parts);
+  await publishOutcome(outcome, parts);
+  await sleep(Math.max(0, answeredAt + (1000 * limit.concurrency) / limit.perSecond - performance.now()));
+  await acknowledge(message, log);
+}
+
+function readJob(message: JsMsg): Job | null {
+  try {
+    return decode(message, Job);
+  } catch (error) {
+    if (error instanceof MalformedMessageError) return null;
+    throw error;
+  }
+}
+
+function definitionOf(job: Job, parts: FetcherParts) {
+  const loaded = parts.config().modules.get(job.module);
+  // The file may have changed since: the collector retires what it no longer names.
+  if (!loaded) throw new Error(`no module ${job.module} is configured here`);
+  return loaded.definition;
+}
+
+async function reject(message: JsMsg, reason: string, { broker, log }: FetcherParts): Promise<void> {
+  await bury(broker.js, message, { kind: "job", stream: streams.jobs, reason });
+  message.term(reason);
+  log.error({ subject: message.subject, reason }, "job rejected");
+}
+
+/** The resource shows why it is not looked at; then the message goes, since it would block the resource for good. */
+async function rejectPoison(message: JsMsg, job: Job, parts: FetcherParts): Promise<void> {
+  const reason = `the look took its fetcher down ${message.info.deliveryCount - 1} times`;
+  const now = new Date().toISOString();
+  await publishOutcome(
+    {
+      ...factsOf(message, job, parts, { startedAt: now, basis: 0, cost: { requests: 0, bodyBytes: 0 } }),
+      status: "failed",
+      error: { kind: "module", message: reason },
+    },
+    parts,
+  );
+  await reject(message, reason, parts);
+}
+
+async function lookAt(message: JsMsg, job: Job, basis: Basis, parts: FetcherParts): Promise<Outcome> {
+  return await parts.withinCap(async () => {
+    const isSlow = parts.config().config.modules[job.module]?.slow === true;
+    const deadline = AbortSignal.timeout(isSlow ? slowDeadlineMs : normalDeadlineMs);
+    const { io, cost } = parts.openIo(job, AbortSignal.any([deadline, parts.abandon]));
+    const startedAt = new Date();
+    const target = {
+      definition: definitionOf(job, parts),
+      options: parts.config().options.get(job.module),
+      resource: job.resource,
+    };
+    const result =
+      job.operation === "discovery"
+        ? await discoverResource(target, job.source, io)
+        : await observeResource(target, basis, io);
+    const facts = factsOf(message, job, parts, {
+      startedAt: startedAt.toISOString(),
+      basis: basis.revision,
+      cost: cost(),
+    });
+    parts.onLook({
+      module: job.module,
+      status: result.status,
+      errorKind: result.status === "failed" ? result.error.kind : null,
+      durationMs: Date.now() - startedAt.getTime(),
+    });
+    if (result.status === "discovered") await publishFound(job, facts, result, parts);
+    return toOutcome(facts, result, basis, parts, job);
+  });
+}
+
+type Facts = Omit<Extract<Outcome, { status: "failed" }>, "status" | "error">;
+
+function factsOf(
+  message: JsMsg,
+  job: Job,
+  parts: FetcherParts,
+  { startedAt, basis, cost }: { startedAt: string; basis: number; cost: LookCost },
+): Facts {
+  return {
+    module: job.module,
+    resource: job.resource,
+    operation: job.operation,
+    cause: job.cause,
+    job: { epoch: job.epoch, sequence: message.seq },
+    deliveryCount: message.info.deliveryCount,
+    fetcher: parts.id,
+    moduleVersion: parts.config().modules.get(job.module)?.definition.version ?? 0,
+    optionsFingerprint: optionsFingerprint(parts.config().options.get(job.module)),
+    basis,
+    startedAt,
+    finishedAt: new Date().toISOString(),
+    requests: cost.requests,
+    bodyBytes: cost.bodyBytes,
+  };
+}
+
+function toOutcome(facts: Facts, result: Observed | Discovered, basis: Basis, parts: FetcherParts, job: Job): Outcome {
+  if (result.status !== "seen") return { ...facts, ...result };
+  const isSameShape =
+    basis.moduleVersion === facts.moduleVersion && basis.optionsFingerprint === facts.optionsFingerprint;
+  const fingerprint = isSameShape ? unchangedFingerprint(basis, result.report) : null;
+  if (fingerprint === null) return { ...facts, ...result, report: withoutOldEvidence(basis, result) };
+  const hasNewState = result.state !== undefined && JSON.stringify(result.state) !== JSON.stringify(basis.state);
+  if (hasNewState && result.state !== undefined) parts.basis.saveState(job, basis, result.state);
+  return { ...facts, status: "unchanged", fingerprint, ...(hasNewState ? { state: result.state } : {}) };
+}
+
+/** Evidence and context serve only a change: they do not travel with values that are what they were. */
+function withoutOldEvidence(basis: Basis, { report }: Extract<Observed, { status: "seen" }>) {
+  const before = new Map(basis.previous.map(({ attribute, value }) => [attribute, JSON.stringify(value)]));
+  const observations = report.observations.map((observation) => {
+    if (before.get(observation.attribute) !== JSON.stringify(observation.value)) return observation;
+    const { evidence: _evidence, context: _context, ...rest } = observation;
+    return rest;
+  });
+  return { ...report, observations };
+}
+
+async function publishFound(
+  job: Job,
+  facts: Facts,
+  found: Extract<Discovered, { status: "discovered" }>,
+  { broker, config }: FetcherParts,
+): Promise<void> {
+  const parent = { module: job.module, resource: job.resource };
+  const definition = config().modules.get(job.module)?.definition;
+  const idOf = (kind: string, index: number) => `${kind}:${facts.job.epoch}:${facts.job.sequence}:${index}`;
+  for (const [index, { module, resource }] of found.confirmed.entries()) {
+    const body: Confirmation = {
+      module,
+      resource,
+      lane: definition?.lane(resource) ?? job.lane,
+      owner: definition?.owner(resource) ?? "-",
+      parent,
+      source: job.source,
+      job: facts.job,
+    };
+    const subject = subjects.confirmation(module, resource);
+    await publish(broker.js, { stream: streams.confirmations, subject, body, messageId: idOf("confirmation", index) });
+  }
+  for (const [index, { module, resource }] of found.suggested.entries()) {
+    const body: Suggestion = { module, resource, parent, job: facts.job };
+    const subject = subjects.suggestion(job.module, module, resource);
+    await publish(broker.js, { stream: streams.suggestions, subject, body, messageId: idOf("suggestion", index) });
+  }
+}
+
+/** 429, `Retry-After` or an exhausted quota: the whole lane rests, for every fetcher. */
+async function restIfLimited(job: Job, outcome: Outcome, { settings, log }: FetcherParts): Promise<void> {
+  if (outcome.status !== "failed" || outcome.error.kind !== "limited") return;
+  const asked = outcome.error.retryAfterMs ?? 60_000;
+  const forMs = Math.min(longestRestMs, Math.max(shortestRestMs, asked));
+  await settings.rest(hostToken(job.lane), forMs);
+  log.warn({ lane: job.lane, forMs }, "lane rests");
+}
+
+/** Exactly one outcome a job: a second one of the same job falls to the stream's duplicate window or the fence. */
+async function publishOutcome(outcome: Outcome, { broker, log }: FetcherParts): Promise<void> {
+  const publication = {
+    stream: streams.observations,
+    subject: subjects.observation(outcome.module, outcome.resource),
+    messageId: messageIds.outcome(outcome.job.epoch, outcome.job.sequence),
+  };
+  try {
+    await publish(broker.js, { ...publication, body: outcome });
+  } catch (error) {
+    if (!/payload/i.test(errorMessage(error))) throw error;
+    log.error({ err: error, resource: outcome.resource }, "report too large for the broker");
+    const { status: _, ...facts } = outcome as Extract<Outcome, { status: "failed" }>;
+    const failed = { ...facts, error: { kind: "too_large", message: "the report does not fit into one message" } };
+    await publish(broker.js, { ...publication, body: { ...failed, status: "failed" } });
+  }
+}
