@@ -1,0 +1,37 @@
+import { describe, expect, it } from "vitest";
+import type { Status } from "#contracts/gateway.ts";
+import { freshness } from "./freshness.ts";
+
+const now = Date.parse("2026-11-22T12:00:00Z");
+const calm: Status = {
+  resources: { candidate: 0, waiting: 0, confirmed: 12, alias: 0, refused: 0, retired: 0 },
+  failing: 0,
+  findings: { critical: 0, high: 0, medium: 0, low: 0, recommendation: 0, notice: 0, unknown: 0, none: 0 },
+  changesLastDay: 0,
+  feedPosition: 0,
+  unpublished: 0,
+  oldestSeenAt: "2026-11-22T10:00:00Z",
+  neverSeen: 0,
+  schemaVersion: 1,
+  version: "0.1.0",
+  live: { clients: 1 },
+};
+
+describe("freshness in words", () => {
+  it("is calm when all was seen well", () => {
+    expect(freshness(calm, now)).toEqual({
+      isWell: true,
+      sentences: ["Every resource that was ever seen well was so within the last 2 hours.", "No look is failing."],
+    });
+  });
+
+  it("never calls a failing look unchanged", () => {
+    const { isWell, sentences } = freshness({ ...calm, failing: 2, neverSeen: 1, unpublished: 3 }, now);
+    expect(isWell).toBe(false);
+    expect(sentences.slice(1)).toEqual([
+      "1 resource has not been seen well yet.",
+      "2 resources cannot be looked at right now: whether they changed is not known.",
+      "3 changes wait to be announced to subscribers.",
+    ]);
+  });
+});
