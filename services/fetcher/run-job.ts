@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JsMsg } from "@nats-io/jetstream";
-import type { Io } from "#contracts/io.ts";
 import { Job } from "#contracts/messages.ts";
 import type { Confirmation, Outcome, Suggestion } from "#contracts/messages.ts";
 import { hostToken, messageIds, streams, subjects } from "#contracts/subjects.ts";
@@ -14,15 +13,10 @@ import { publish } from "#runtime/publish.ts";
 import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
 import { unchangedFingerprint } from "./basis.ts";
 import type { Basis, createBasisCache } from "./basis.ts";
+import type { LookCost, OpenedIo } from "./io/open-io.ts";
 import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
 import { discoverResource, observeResource } from "./look.ts";
 import type { Discovered, Observed } from "./look.ts";
-
-/** What a look costs the host it touches. */
-export interface LookCost {
-  requests: number;
-  bodyBytes: number;
-}
 
 export interface FetcherParts {
   broker: Broker;
@@ -33,7 +27,7 @@ export interface FetcherParts {
   basis: ReturnType<typeof createBasisCache>;
   settings: LaneSettings;
   /** The capability object of one look, and what the look has cost so far. */
-  openIo(job: Job, signal: AbortSignal): { io: Io; cost(): LookCost };
+  openIo(job: Job, signal: AbortSignal): OpenedIo;
   /** Runs a look within the process's own cap. */
   withinCap<Result>(look: () => Promise<Result>): Promise<Result>;
   onLook(facts: { module: string; status: string; errorKind: string | null; durationMs: number }): void;
