@@ -483,7 +483,7 @@ export const storeRpc = {
     }),
     reply: z.object({ state: DeliveryState, attempts: Count, heldForMs: Milliseconds }),
   },
-  /** What came of an attempt; `failed` without a claim puts the delivery off, with no attempt counted. */
+  /** What came of an attempt. `delivered` and `given_up` stay, whatever is recorded after them. */
   "notify.record": {
     request: z.object({
       eventId: z.uuid(),
