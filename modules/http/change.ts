@@ -1,0 +1,103 @@
+import type { Assessment, ChangeRequest } from "#contracts/module.ts";
+import { isFinding } from "#contracts/severity.ts";
+import {
+  changeOfBase,
+  changeOfDomains,
+  changeOfDownloads,
+  changeOfForms,
+  changeOfFrames,
+  changeOfIntegrity,
+  changeOfRefresh,
+  changeOfScriptCount,
+  changeOfScripts,
+} from "./change-content.ts";
+import { changeOfCookie, changeOfHeader } from "./change-headers.ts";
+import { isSameSite } from "../shared/web.ts";
+import type { HttpOptions } from "./options.ts";
+
+export type Change = ChangeRequest<HttpOptions>;
+
+/** How bad a change at a URL is. A value that is a finding by itself is at least as bad as that. */
+export function change(request: Change): Assessment {
+  const standing = standingOf(request);
+  if (request.kind === "rated") return standing ?? { severity: "none", reason: "no longer an issue" };
+  const prefix = request.attribute.split("/", 1)[0] ?? "";
+  const assessed = (judges[request.attribute] ?? judges[`${prefix}/`] ?? other)(request);
+  return standing !== null && assessed.severity === "none" ? standing : assessed;
+}
+
+function standingOf({ newSeverity, newReason }: Change): Assessment | null {
+  if (newSeverity === null || !isFinding(newSeverity)) return null;
+  return { severity: newSeverity, reason: newReason ?? "rated so by the last look" };
+}
+
+const judges: Record<string, (request: Change) => Assessment> = {
+  exists: changeOfExistence,
+  status_code: changeOfStatus,
+  redirect_location: changeOfRedirect,
+  "header/": changeOfHeader,
+  csp_hashes: () => ({
+    severity: "notice",
+    reason: "the policy allows other inline scripts or styles, by their hashes",
+  }),
+  "cookie/": changeOfCookie,
+  script_count: changeOfScriptCount,
+  script_sources: changeOfScripts,
+  script_integrity: changeOfIntegrity,
+  frame_sources: changeOfFrames,
+  form_actions: changeOfForms,
+  base_href: changeOfBase,
+  meta_refresh: changeOfRefresh,
+  external_domains: changeOfDomains,
+  download_links: changeOfDownloads,
+  body_sha256: () => ({ severity: "medium", reason: "the body is another one" }),
+};
+
+function other({ attribute, kind }: Change): Assessment {
+  if (kind === "appeared") return { severity: "none", reason: `${attribute} was seen for the first time` };
+  return {
+    severity: "notice",
+    reason: `${attribute} ${kind === "disappeared" ? "is no longer there" : "is another one"}`,
+  };
+}
+
+function changeOfExistence({ newValue }: Change): Assessment {
+  if (newValue === false)
+    return { severity: "medium", reason: "the page is gone: the server says that it does not exist" };
+  return { severity: "notice", reason: "the page is there again" };
+}
+
+function changeOfStatus(request: Change): Assessment {
+  const { kind, oldValue, newValue } = request;
+  const standing = standingOf(request);
+  if (standing !== null) return standing;
+  if (kind === "appeared") return { severity: "none", reason: "the status was seen for the first time" };
+  const before = Math.floor(Number(oldValue) / 100);
+  const now = Math.floor(Number(newValue) / 100);
+  const moved = `the server answers ${String(newValue)} instead of ${String(oldValue)}`;
+  if (before === now) return { severity: "notice", reason: moved };
+  if (now === 3) return { severity: "medium", reason: `the page redirects now: ${moved}` };
+  if (before === 3) return { severity: "medium", reason: `the page no longer redirects: ${moved}` };
+  if (request.oldSeverity !== null && isFinding(request.oldSeverity))
+    return { severity: "none", reason: `what was wrong is over: ${moved}` };
+  if (now === 4) return { severity: "medium", reason: `the page is no longer open: ${moved}` };
+  return { severity: "medium", reason: `what was not open answers now: ${moved}` };
+}
+
+function changeOfRedirect(request: Change): Assessment {
+  const { kind, oldValue, newValue, resource } = request;
+  if (kind === "disappeared") return { severity: "notice", reason: "there is no redirect any more" };
+  const target = hostOf(newValue);
+  const known = [resource, ...(kind === "appeared" ? [] : [oldValue])].map(hostOf);
+  if (!known.some((host) => isSameSite(host, target))) {
+    return { severity: "high", reason: `the redirect leads to another site, ${target || "which is none"}` };
+  }
+  const standing = standingOf(request);
+  if (standing !== null) return standing;
+  if (kind === "appeared") return { severity: "notice", reason: `the page redirects to ${target}` };
+  return { severity: "medium", reason: "the redirect leads elsewhere on the same site" };
+}
+
+function hostOf(link: unknown): string {
+  return (typeof link === "string" ? URL.parse(link)?.hostname : undefined) ?? "";
+}

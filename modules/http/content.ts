@@ -1,0 +1,144 @@
+import { compareText } from "#contracts/canonical.ts";
+import { LookError } from "#contracts/look-error.ts";
+import { linkHost, type PagePlace, stableLink } from "./links.ts";
+import { readTags, type Tag } from "./page.ts";
+import { isSameSite } from "../shared/web.ts";
+
+/** What a page loads, sends to and points at. Lists are sorted sets. */
+export interface PageContent {
+  scriptCount: number;
+  scriptSources: string[];
+  /** By source: of scripts from other sites, those that are pinned by `integrity`. */
+  scriptIntegrity: Record<string, string>;
+  frameSources: string[];
+  formActions: string[];
+  baseHref: string | null;
+  metaRefresh: string | null;
+  /** Hosts other than the page's own in anything that is loaded, sent to or linked. */
+  externalDomains: string[];
+  downloadLinks: string[];
+}
+
+const maxMembers = 5000;
+
+const downloadName =
+  /\.(zip|7z|rar|tar|tgz|gz|bz2|xz|zst|exe|msi|msix|dmg|pkg|deb|rpm|apk|appimage|iso|img|jar|war|whl|gem|bin|sh|ps1|asc|sig|sha256|sha512)$/i;
+
+/** Attributes that hold one URL each, whatever the element. */
+const urlAttributes = [
+  "src",
+  "href",
+  "xlink:href",
+  "action",
+  "formaction",
+  "data",
+  "poster",
+  "background",
+  "cite",
+  "ping",
+  "manifest",
+];
+
+export function readContent(html: string, url: URL): PageContent {
+  const tags = readTags(html);
+  const baseHref = tags
+    .find(({ name, attributes }) => name === "base" && attributes.has("href"))
+    ?.attributes.get("href");
+  const base = (baseHref === undefined ? null : URL.parse(baseHref, url.href)) ?? url;
+  const place: PagePlace = { url, base };
+  const links = (select: (tag: Tag) => (string | undefined)[]): string[] => linkSet(tags.flatMap(select), place);
+  return {
+    scriptCount: tags.filter(({ name }) => name === "script").length,
+    scriptSources: links(scriptSources),
+    scriptIntegrity: scriptIntegrity(tags, place),
+    frameSources: links(frameSources),
+    formActions: links((tag) => formActions(tag, url)),
+    baseHref: baseHref === undefined ? null : stableLink(baseHref, { url, base: url }),
+    metaRefresh: metaRefresh(tags, place),
+    externalDomains: externalDomains(tags, place),
+    downloadLinks: links(downloadLinks),
+  };
+}
+
+function scriptSources({ name, attributes }: Tag): (string | undefined)[] {
+  if (name === "script") return [attributes.get("src"), attributes.get("href"), attributes.get("xlink:href")];
+  return name === "link" && isScriptLink(attributes) ? [attributes.get("href")] : [];
+}
+
+function isScriptLink(attributes: Tag["attributes"]): boolean {
+  const relations = (attributes.get("rel") ?? "").toLowerCase().split(/\s+/);
+  if (relations.includes("modulepreload")) return true;
+  return relations.includes("preload") && attributes.get("as")?.toLowerCase() === "script";
+}
+
+function scriptIntegrity(tags: Tag[], place: PagePlace): Record<string, string> {
+  const pinned = tags
+    .filter(({ name }) => name === "script")
+    .flatMap(({ attributes }): [string, string][] => {
+      const source = stableLink(attributes.get("src") ?? "", place);
+      const integrity = attributes.get("integrity")?.trim().split(/\s+/).toSorted(compareText).join(" ");
+      if (source === null || !integrity || isOwnSite(source, place.url)) return [];
+      return [[source, integrity.slice(0, 512)]];
+    });
+  return Object.fromEntries(pinned.toSorted(([a], [b]) => compareText(a, b)));
+}
+
+function isOwnSite(link: string, page: URL): boolean {
+  return isSameSite(URL.parse(link)?.hostname ?? "", page.hostname);
+}
+
+function frameSources({ name, attributes }: Tag): (string | undefined)[] {
+  if (name === "iframe" || name === "frame" || name === "embed") return [attributes.get("src")];
+  return name === "object" ? [attributes.get("data")] : [];
+}
+
+/** A form without an action is sent to the page itself. */
+function formActions({ name, attributes }: Tag, page: URL): (string | undefined)[] {
+  if (name === "form") return [attributes.get("action") || page.href];
+  return name === "button" || name === "input" ? [attributes.get("formaction")] : [];
+}
+
+function downloadLinks({ name, attributes }: Tag): (string | undefined)[] {
+  const href = name === "a" || name === "area" ? attributes.get("href") : undefined;
+  if (href === undefined) return [];
+  const [path = ""] = href.split(/[?#]/);
+  return attributes.has("download") || downloadName.test(path) ? [href] : [];
+}
+
+function metaRefresh(tags: Tag[], place: PagePlace): string | null {
+  const refresh = tags.find(
+    ({ name, attributes }) => name === "meta" && attributes.get("http-equiv")?.toLowerCase() === "refresh",
+  );
+  const content = refresh?.attributes.get("content") ?? "";
+  const target = /^[^;,]*[;,]\s*(?:url\s*=\s*)?['"]?([^'"]+)/i.exec(content)?.[1];
+  return target === undefined ? null : stableLink(target, place);
+}
+
+function externalDomains(tags: Tag[], place: PagePlace): string[] {
+  const hosts = tags
+    .flatMap(({ attributes }) => [...urlAttributes.map((name) => attributes.get(name)), ...sourceSet(attributes)])
+    .flatMap((text) => (text === undefined ? [] : [linkHost(stableLink(text, place) ?? "")]))
+    .filter((host) => host !== "" && host !== place.url.host);
+  return sortedSet(hosts);
+}
+
+function sourceSet(attributes: Tag["attributes"]): string[] {
+  const set = attributes.get("srcset") ?? attributes.get("imagesrcset") ?? "";
+  return set.split(/,\s+/).flatMap((candidate) => candidate.trim().split(/\s+/).slice(0, 1));
+}
+
+function linkSet(texts: (string | undefined)[], place: PagePlace): string[] {
+  return sortedSet(
+    texts.flatMap((text) => {
+      const link = text === undefined || text === "" ? null : stableLink(text, place);
+      return link === null || link === "blob:" ? [] : [link];
+    }),
+  );
+}
+
+function sortedSet(members: string[]): string[] {
+  const set = [...new Set(members)].toSorted(compareText);
+  if (set.length > maxMembers)
+    throw new LookError("too_large", `the page has more than ${maxMembers} links of one kind`);
+  return set;
+}
