@@ -5,10 +5,11 @@ import type { DnsAnswer, DnsIo, DnsType } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
 import { confirm, defineModule, gone, observe, save, unseen } from "#contracts/module.ts";
 import type { ObservationAnswer, Standing } from "#contracts/module.ts";
+import { hostOwner, registrableDomain } from "../shared/web.ts";
 import { assessChange } from "./change.ts";
 import { examples } from "./examples.ts";
 import { learnPool, Pool } from "./pool.ts";
-import { HostName, registrableDomain } from "./resource.ts";
+import { HostName } from "./resource.ts";
 
 const Options = z.strictObject({
   rotating: z
@@ -30,8 +31,8 @@ export default defineModule<z.infer<typeof Options>>({
   resource: HostName,
   options: Options,
   // The look touches our resolver, which in turn asks the domain's own servers: those are to be treated politely.
-  lane: (resource) => `${registrableDomain(resource)}~dns`,
-  owner: (resource) => registrableDomain(resource),
+  lane: (resource) => `${registrableDomain(resource) ?? resource}~dns`,
+  owner: hostOwner,
   async *discovery({ resource }) {
     yield confirm(resource);
   },

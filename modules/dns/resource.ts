@@ -1,5 +1,4 @@
 import { isIP } from "node:net";
-import { getDomain } from "tldts";
 import { z } from "zod";
 
 /**
@@ -12,11 +11,6 @@ export const HostName = z.string().transform((text, context) => {
   context.addIssue({ code: "custom", message: read.refusal });
   return z.NEVER;
 });
-
-/** The registrable domain a name belongs to, such as `example.co.uk`. */
-export function registrableDomain(name: string): string {
-  return getDomain(name) ?? name;
-}
 
 type ReadName = { name: string } | { refusal: string };
 
