@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { ChangeEvent, ChangeKind, ModuleName, ResourceId, ResourceRef } from "./messages.ts";
+import { AttributeName, ChangeEvent, ChangeKind, ModuleName, ResourceId, ResourceRef } from "./messages.ts";
 import { Severity } from "./severity.ts";
 import { ResourceState, StoreStatus } from "./store.ts";
 
@@ -26,10 +26,10 @@ export const ResourcesQuery = PageQuery.extend({
 export const ObservationsQuery = PageQuery.extend({
   resource: ResourceId.optional(),
   module: ModuleName.optional(),
-  attribute: z.string().max(512).optional(),
+  attribute: AttributeName.optional(),
 });
 export const FindingsQuery = PageQuery.extend({ least: Severity.optional(), module: ModuleName.optional() });
-export const HistoryQuery = PageQuery.extend({ resource: ResourceId, attribute: z.string().max(512).optional() });
+export const HistoryQuery = PageQuery.extend({ resource: ResourceId, attribute: AttributeName.optional() });
 export const ChangesQuery = PageQuery.extend({
   least: Severity.optional(),
   module: ModuleName.optional(),

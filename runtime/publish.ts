@@ -52,7 +52,8 @@ export async function publish(
   }
 }
 
-/** An answer of the stream itself, which the same message would get again; a full stream is not one. */
+/** An answer of the stream itself, which the same message would get again. A full stream or a busy server is not one. */
 function isRefusal(error: unknown): boolean {
-  return error instanceof JetStreamApiError && error.status >= 400 && error.status < 500 && error.status !== 408;
+  if (!(error instanceof JetStreamApiError)) return false;
+  return error.code === alreadyOutstandingCode || (error.status >= 400 && error.status < 500 && error.status !== 408);
 }

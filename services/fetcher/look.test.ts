@@ -1,0 +1,147 @@
+import { z } from "zod";
+import { describe, expect, it } from "vitest";
+import type { Io } from "#contracts/io.ts";
+import { LookError } from "#contracts/look-error.ts";
+import { confirm, defineModule, gone, happened, observe, save, suggest, unseen } from "#contracts/module.ts";
+import type { DiscoveryAnswer, ModuleDefinition, ObservationAnswer } from "#contracts/module.ts";
+import { discoverResource, observeResource } from "./look.ts";
+
+type Answers<Answer> = () => AsyncIterable<Answer>;
+
+function moduleOf(
+  observation: Answers<ObservationAnswer>,
+  discovery: Answers<DiscoveryAnswer> = async function* () {},
+): ModuleDefinition {
+  return defineModule<unknown>({
+    name: "fake",
+    version: 1,
+    summary: "",
+    resource: z.string().refine((text) => text !== "bad", "that is no fake"),
+    options: z.unknown(),
+    lane: () => "-",
+    owner: () => "-",
+    discovery,
+    observation,
+    change: () => ({ severity: "none", reason: "" }),
+    examples: [],
+  });
+}
+
+const noBasis = { previous: [], state: null, known: [] };
+function ioUntil(signal: AbortSignal): Io {
+  return { signal } as Io;
+}
+const io = ioUntil(new AbortController().signal);
+
+async function observeWith(observation: Answers<ObservationAnswer>, through = io) {
+  return await observeResource({ definition: moduleOf(observation), options: {}, resource: "r" }, noBasis, through);
+}
+async function discoverWith(discovery: Answers<DiscoveryAnswer>, resource = "r") {
+  const definition = moduleOf(async function* () {}, discovery);
+  return await discoverResource({ definition, options: {}, resource }, "config.json", io);
+}
+
+describe("observeResource", () => {
+  it("collects a complete report, sorted, with what happened, was unseen and is saved", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("b", 2, { severity: "high", reason: "bad" });
+      yield observe("a", 1);
+      yield unseen("c/", "no right");
+      yield happened("h", { x: 1 }, { severity: "low", reason: "it did" });
+      yield save({ commit: "x" });
+    });
+    expect(result).toEqual({
+      status: "seen",
+      state: { commit: "x" },
+      report: {
+        observations: [
+          { attribute: "a", value: 1, severity: null, reason: null },
+          { attribute: "b", value: 2, severity: "high", reason: "bad" },
+        ],
+        happenings: [{ name: "h", detail: { x: 1 }, severity: "low", reason: "it did" }],
+        unseen: [{ attribute: "c/", reason: "no right" }],
+      },
+    });
+  });
+
+  it("takes gone as definitive, whatever else was said", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("a", 1);
+      yield gone("404");
+    });
+    expect(result).toEqual({ status: "gone", reason: "404" });
+  });
+
+  it("takes silence as could not look", async () => {
+    expect(await observeWith(async function* () {})).toMatchObject({ status: "failed", error: { kind: "module" } });
+  });
+
+  it("keeps the kind of a look error, and how long to rest", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("a", 1);
+      throw new LookError("limited", "slow down", { retryAfterMs: 3_600_000 });
+    });
+    expect(result).toEqual({
+      status: "failed",
+      error: { kind: "limited", message: "slow down", retryAfterMs: 3_600_000 },
+    });
+  });
+
+  it("calls a module's own mistake one", async () => {
+    const thrown = await observeWith(async function* () {
+      yield observe("a", 1);
+      throw new TypeError("x is undefined");
+    });
+    expect(thrown).toMatchObject({ status: "failed", error: { kind: "module", message: /x is undefined/ } });
+    const twice = await observeWith(async function* () {
+      yield observe("a", 1);
+      yield observe("a", 2);
+    });
+    expect(twice).toMatchObject({ status: "failed", error: { kind: "module", message: /a twice/ } });
+  });
+
+  it("refuses names that are too long, and never cuts them", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("x".repeat(513), 1);
+    });
+    expect(result).toMatchObject({ status: "failed", error: { kind: "too_large" } });
+  });
+
+  it("leaves a module behind that hangs past the deadline", async () => {
+    const deadline = new AbortController();
+    const look = observeWith(async function* () {
+      yield observe("a", 1);
+      await new Promise(() => {});
+    }, ioUntil(deadline.signal));
+    deadline.abort();
+    expect(await look).toMatchObject({ status: "failed", error: { kind: "timeout" } });
+  });
+});
+
+describe("discoverResource", () => {
+  it("tells what was confirmed and what was suggested, each once", async () => {
+    const result = await discoverWith(async function* () {
+      yield confirm("r");
+      yield confirm("r");
+      yield suggest("dns", "example.com");
+    });
+    expect(result).toEqual({
+      status: "discovered",
+      confirmed: [{ module: "fake", resource: "r" }],
+      suggested: [{ module: "dns", resource: "example.com" }],
+    });
+  });
+
+  it("says why a resource is not the module's", async () => {
+    expect(await discoverWith(async function* () {}, "bad")).toEqual({ status: "not_mine", reason: "that is no fake" });
+    expect(await discoverWith(async function* () {})).toMatchObject({ status: "not_mine" });
+  });
+
+  it("fails where it could not find out", async () => {
+    const result = await discoverWith(async function* () {
+      yield confirm("r");
+      throw new LookError("timeout", "no answer");
+    });
+    expect(result).toMatchObject({ status: "failed", error: { kind: "timeout" } });
+  });
+});
