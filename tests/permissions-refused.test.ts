@@ -101,6 +101,8 @@ describe("what is not its work is refused", () => {
         [subjects.dead("observation", observation), ["assessor"]],
         [subjects.dead("confirmation", "a.b.c"), ["collector"]],
         [subjects.dead("suggestion", "a.b.c"), ["collector"]],
+        [subjects.dead("change", changeSubject), ["notifier"]],
+        [subjects.dead("health", "a.b.c"), ["notifier"]],
         [subjects.fetcherHeartbeat, fetchers],
         [`$KV.paintdry_lanes.${subjects.restKey("x")}`, fetchers],
         [`$KV.paintdry_lanes.${subjects.limitKey("x")}`, ["collector"]],

@@ -125,6 +125,8 @@ describe("each user can do its work", () => {
   it("the notifier takes changes and health events and keeps its log", async () => {
     await take("notifier", streams.changes, "notifier-changes");
     await take("notifier", streams.health, "notifier-health");
+    const dead = [subjects.dead("change", changeSubject), subjects.dead("health", "a.b.c.d")];
+    for (const subject of dead) await as("notifier").js.publish(subject, "{}");
     for (const operation of ["notify.claim", "notify.record"]) await ask("notifier", subjects.storeRpc(operation));
     expect(as("notifier").refusals).toEqual([]);
   });
