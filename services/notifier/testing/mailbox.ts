@@ -1,5 +1,7 @@
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import type { Readable } from "node:stream";
+import { buffer } from "node:stream/consumers";
 import PostalMime from "postal-mime";
 import type { Email } from "postal-mime";
 import { SMTPServer } from "smtp-server";
@@ -27,16 +29,9 @@ export async function startMailbox(options: SMTPServerOptions = {}): Promise<Mai
     logger: false,
     closeTimeout: 100,
     onData: (stream, session, callback) => {
-      const chunks: Buffer[] = [];
-      stream.on("data", (chunk: Buffer) => chunks.push(chunk));
-      stream.on("end", () => {
-        const raw = Buffer.concat(chunks);
-        const recipients = session.envelope.rcptTo.map(({ address }) => address);
-        void PostalMime.parse(raw).then((mail) => {
-          mails.push({ mail, raw: raw.toString("utf8"), recipients });
-          callback();
-        });
-      });
+      const recipients = session.envelope.rcptTo.map(({ address }) => address);
+      const kept = keep(stream).then((mail) => void mails.push({ ...mail, recipients }));
+      kept.then(() => callback(), callback);
     },
     ...options,
   });
@@ -50,4 +45,9 @@ export async function startMailbox(options: SMTPServerOptions = {}): Promise<Mai
       await new Promise<void>((resolve) => server.close(() => resolve()));
     },
   };
+}
+
+async function keep(stream: Readable): Promise<Pick<ReceivedMail, "mail" | "raw">> {
+  const raw = await buffer(stream);
+  return { mail: await PostalMime.parse(raw), raw: raw.toString("utf8") };
 }

@@ -1,7 +1,7 @@
 import type { NatsConnection } from "@nats-io/transport-node";
 import type { Change, Health } from "#contracts/messages.ts";
 import { storeRpc } from "#contracts/store.ts";
-import type { Delivery, StoreRequest } from "#contracts/store.ts";
+import type { Delivery, StoreReply, StoreRequest } from "#contracts/store.ts";
 import { subjects } from "#contracts/subjects.ts";
 import type { Logger } from "#runtime/log.ts";
 import { serveRpc } from "#runtime/rpc.ts";
@@ -24,17 +24,24 @@ export interface StandInStore {
   rows: Map<string, Row>;
   /** What the store would know of the events, by id. */
   events: Map<string, { change: Change | null; health: Health | null }>;
+  /** Bends the answers to claims. */
+  onClaim?: (reply: StoreReply<"notify.claim">) => StoreReply<"notify.claim">;
   stop(): Promise<void>;
 }
 
 /** Answers the notifier's requests by the rules of the contract, from memory. */
-export function serveStandInStore(nc: NatsConnection, log: Logger): StandInStore {
-  const rows: StandInStore["rows"] = new Map();
-  const events: StandInStore["events"] = new Map();
+export function serveStandInStore(
+  nc: NatsConnection,
+  log: Logger,
+  { rows, events }: Pick<StandInStore, "rows" | "events"> = { rows: new Map(), events: new Map() },
+): StandInStore {
   const keyOf = (row: { eventId: string; route: string; channel: string }) =>
     `${row.channel}:${row.route}:${row.eventId}`;
   const handlers: RpcHandlers<typeof contract> = {
-    "notify.claim": async (request) => claimRow(rows, keyOf(request), request),
+    "notify.claim": async (request) => {
+      const reply = claimRow(rows, keyOf(request), request);
+      return standIn.onClaim?.(reply) ?? reply;
+    },
     "notify.record": async (request) => {
       const row = rows.get(keyOf(request));
       if (!row || row.state === "delivered" || row.state === "given_up") return {};
@@ -60,7 +67,8 @@ export function serveStandInStore(nc: NatsConnection, log: Logger): StandInStore
     },
   };
   const served = serveRpc(nc, { subjectOf: subjects.storeRpc, queue: "store", contract, log }, handlers);
-  return { rows, events, stop: () => served.stop() };
+  const standIn: StandInStore = { rows, events, stop: () => served.stop() };
+  return standIn;
 }
 
 function claimRow(
