@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, jsonValue, property } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { canonical, fingerprint, isSameValue, sha256Hex } from "./canonical.ts";
 
@@ -14,8 +14,8 @@ describe("canonical form", () => {
   });
 
   it("is one text for one value", () => {
-    fc.assert(
-      fc.property(fc.jsonValue(), (value) => {
+    assert(
+      property(jsonValue(), (value) => {
         const json = JSON.parse(JSON.stringify(value));
         expect(isSameValue(json, JSON.parse(canonical(json)))).toBe(true);
       }),

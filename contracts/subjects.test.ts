@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import { assert, pre, property, string } from "fast-check";
 import { describe, expect, it } from "vitest";
 import { hostToken, laneHost, readToken, resourceId, subjects, token } from "./subjects.ts";
 
@@ -11,17 +11,17 @@ describe("token", () => {
   });
 
   it("reads back every short text", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "grapheme", maxLength: 12 }), (text) => {
+    assert(
+      property(string({ unit: "grapheme", maxLength: 12 }), (text) => {
         const made = token(text);
-        if (!made.startsWith("=h")) expect(readToken(made)).toBe(text);
+        expect(readToken(made)).toBe(made.startsWith("=h") ? null : text);
       }),
     );
   });
 
   it("never lets a wildcard, a separator or a space into a subject, whatever the text", () => {
-    fc.assert(
-      fc.property(fc.string({ unit: "binary", maxLength: 400 }), (text) => {
+    assert(
+      property(string({ unit: "binary", maxLength: 400 }), (text) => {
         expect(token(text)).toMatch(/^[A-Za-z0-9_=-]{1,64}$/);
       }),
     );
@@ -35,9 +35,9 @@ describe("token", () => {
   });
 
   it("tells different texts apart", () => {
-    fc.assert(
-      fc.property(fc.string({ maxLength: 100 }), fc.string({ maxLength: 100 }), (a, b) => {
-        fc.pre(a !== b);
+    assert(
+      property(string({ maxLength: 100 }), string({ maxLength: 100 }), (a, b) => {
+        pre(a !== b);
         expect(token(a)).not.toBe(token(b));
       }),
     );

@@ -37,7 +37,7 @@ describe("a module that is a command", () => {
     if (result.status !== "seen") throw new Error(JSON.stringify(result));
     const [observation] = result.report.observations;
     expect(observation).toMatchObject({ attribute: "request", severity: "none" });
-    expect(JSON.parse(String(observation?.value))).toEqual({
+    expect(JSON.parse(observation?.value as string)).toEqual({
       operation: "observation",
       resource: "localhost",
       module: "mine",
