@@ -1,7 +1,7 @@
 import type { Json } from "#contracts/canonical.ts";
 import type { Assessment } from "#contracts/module.ts";
 import type { Change } from "./change.ts";
-import { asTexts, compareSets } from "./follows.ts";
+import { asText, asTexts, compareSets } from "./follows.ts";
 import { linkHost } from "./links.ts";
 import { isSameSite } from "../shared/web.ts";
 
@@ -40,10 +40,10 @@ export function changeOfScriptCount({ kind, oldValue, newValue, context }: Chang
   if (Number(newValue) > Number(oldValue)) {
     return {
       severity: "medium",
-      reason: `the page has ${String(newValue)} script tags instead of ${String(oldValue)}: one was put into it`,
+      reason: `the page has ${asText(newValue)} script tags instead of ${asText(oldValue)}: one was put into it`,
     };
   }
-  return { severity: "notice", reason: `the page has ${String(newValue)} script tags instead of ${String(oldValue)}` };
+  return { severity: "notice", reason: `the page has ${asText(newValue)} script tags instead of ${asText(oldValue)}` };
 }
 
 export function changeOfIntegrity({ kind, oldValue, newValue }: Change): Assessment {
@@ -109,7 +109,7 @@ export function changeOfBase({ kind, newValue, resource }: Change): Assessment {
   return elsewhere(newValue, resource)
     ? {
         severity: "high",
-        reason: `all relative links and scripts of the page now lead to ${linkHost(String(newValue))}`,
+        reason: `all relative links and scripts of the page now lead to ${linkHost(asText(newValue))}`,
       }
     : { severity: "medium", reason: "relative links of the page lead elsewhere" };
 }
@@ -117,7 +117,7 @@ export function changeOfBase({ kind, newValue, resource }: Change): Assessment {
 export function changeOfRefresh({ kind, newValue, resource }: Change): Assessment {
   if (kind === "disappeared") return { severity: "notice", reason: "the page no longer sends browsers on" };
   return elsewhere(newValue, resource)
-    ? { severity: "high", reason: `the page now sends browsers on to ${linkHost(String(newValue)) || "a script"}` }
+    ? { severity: "high", reason: `the page now sends browsers on to ${linkHost(asText(newValue)) || "a script"}` }
     : { severity: "medium", reason: "the page now sends browsers on to another page of its site" };
 }
 
@@ -128,7 +128,7 @@ function seenFirst({ kind }: Change, what: string): Assessment | null {
 }
 
 function elsewhere(link: Json, resource: string): boolean {
-  return !isSameSite(hostname(String(link)), new URL(resource).hostname);
+  return !isSameSite(hostname(asText(link)), new URL(resource).hostname);
 }
 
 function hostname(link: string): string {

@@ -1,4 +1,5 @@
 import type { Assessment, ChangeRequest } from "#contracts/module.ts";
+import { maxReasonLength } from "#contracts/messages.ts";
 import { isFinding } from "#contracts/severity.ts";
 import {
   changeOfBase,
@@ -11,6 +12,8 @@ import {
   changeOfScriptCount,
   changeOfScripts,
 } from "./change-content.ts";
+import { asText } from "./follows.ts";
+import { findKnownPath } from "./known-paths.ts";
 import { changeOfCookie, changeOfHeader } from "./change-headers.ts";
 import { isSameSite } from "../shared/web.ts";
 import type { HttpOptions } from "./options.ts";
@@ -22,8 +25,9 @@ export function change(request: Change): Assessment {
   const standing = standingOf(request);
   if (request.kind === "rated") return standing ?? { severity: "none", reason: "no longer an issue" };
   const prefix = request.attribute.split("/", 1)[0] ?? "";
-  const assessed = (judges[request.attribute] ?? judges[`${prefix}/`] ?? other)(request);
-  return standing !== null && assessed.severity === "none" ? standing : assessed;
+  const { severity, reason } = (judges[request.attribute] ?? judges[`${prefix}/`] ?? other)(request);
+  if (standing !== null && severity === "none") return standing;
+  return { severity, reason: reason.slice(0, maxReasonLength) };
 }
 
 function standingOf({ newSeverity, newReason }: Change): Assessment | null {
@@ -68,20 +72,25 @@ function changeOfExistence({ newValue }: Change): Assessment {
 }
 
 function changeOfStatus(request: Change): Assessment {
-  const { kind, oldValue, newValue } = request;
+  const { kind, oldValue, newValue, oldSeverity } = request;
   const standing = standingOf(request);
   if (standing !== null) return standing;
   if (kind === "appeared") return { severity: "none", reason: "the status was seen for the first time" };
+  const moved = `the server answers ${asText(newValue)} instead of ${asText(oldValue)}`;
+  if (oldSeverity !== null && isFinding(oldSeverity))
+    return { severity: "none", reason: `what was wrong is over: ${moved}` };
+  if (request.options.knownPaths && findKnownPath(new URL(request.resource)) !== null)
+    return { severity: "none", reason: moved };
   const before = Math.floor(Number(oldValue) / 100);
   const now = Math.floor(Number(newValue) / 100);
-  const moved = `the server answers ${String(newValue)} instead of ${String(oldValue)}`;
   if (before === now) return { severity: "notice", reason: moved };
-  if (now === 3) return { severity: "medium", reason: `the page redirects now: ${moved}` };
-  if (before === 3) return { severity: "medium", reason: `the page no longer redirects: ${moved}` };
-  if (request.oldSeverity !== null && isFinding(request.oldSeverity))
-    return { severity: "none", reason: `what was wrong is over: ${moved}` };
-  if (now === 4) return { severity: "medium", reason: `the page is no longer open: ${moved}` };
-  return { severity: "medium", reason: `what was not open answers now: ${moved}` };
+  return { severity: "medium", reason: `${meaningOf(before, now)}: ${moved}` };
+}
+
+function meaningOf(before: number, now: number): string {
+  if (now === 3) return "the page redirects now";
+  if (before === 3) return "the page no longer redirects";
+  return now === 4 ? "the page is no longer open" : "what was not open answers now";
 }
 
 function changeOfRedirect(request: Change): Assessment {

@@ -45,3 +45,8 @@ export function compareSets(before: Json, after: Json): { added: string[]; remov
 export function asTexts(value: Json): string[] {
   return Array.isArray(value) ? value.filter((member) => typeof member === "string") : [];
 }
+
+/** A value in a sentence: texts as they are, anything else as JSON. */
+export function asText(value: Json): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}
