@@ -52,5 +52,5 @@ function unwelcomeStanding({ path }: KnownPath, answer: HttpAnswer): Standing {
 
 /** Many sites answer every path with their start page: a page is not the file. */
 function isServed(answer: HttpAnswer): boolean {
-  return answer.status === 200 && !isHtml(answer) && answer.body.byteLength > 0;
+  return answer.status === 200 && !isHtml(answer) && answer.text !== "";
 }
