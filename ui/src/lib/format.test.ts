@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, dayOf, plural, relativeTime, shorten, shortValue } from "./format.ts";
+import { age, dayOf, plural, relativeTime, shorten, shortPair, shortValue } from "./format.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const before = (seconds: number) => new Date(now - seconds * 1000).toISOString();
@@ -47,6 +47,14 @@ describe("values in one line", () => {
 
   it("keep both ends of what is cut", () => {
     expect(shorten("abcdefghijklmnop", 9)).toBe("abcdef…op");
+  });
+
+  it("show the first difference of two long texts", () => {
+    const [before, after] = shortPair(`${"a ".repeat(100)}old end`, `${"a ".repeat(100)}new end`, 30);
+    expect(before).toBe("… a a a old end");
+    expect(after).toBe("… a a a new end");
+    expect(shortPair("left", "right", 30)).toEqual(["left", "right"]);
+    expect(shortPair(200, 404, 30)).toEqual(["200", "404"]);
   });
 
   it("show hidden characters", () => {

@@ -58,6 +58,24 @@ export function shortValue(value: Json, maxLength = 80): string {
   return shorten(visibleText(text.slice(0, maxLength * 2)), maxLength);
 }
 
+/** Two values in a short line each, cut so that the first difference of long texts is in sight. */
+export function shortPair(oldValue: Json, newValue: Json, maxLength: number): [string, string] {
+  if (typeof oldValue !== "string" || typeof newValue !== "string") {
+    return [shortValue(oldValue, maxLength), shortValue(newValue, maxLength)];
+  }
+  let same = 0;
+  while (same < oldValue.length && oldValue[same] === newValue[same]) same += 1;
+  const from = same - Math.floor(maxLength / 4);
+  const isCut = from > 4 && Math.max(oldValue.length, newValue.length) > maxLength;
+  const cut = (text: string) => (isCut ? windowOf(text, from, maxLength) : shortValue(text, maxLength));
+  return [cut(oldValue), cut(newValue)];
+}
+
+function windowOf(text: string, from: number, maxLength: number): string {
+  const shown = visibleText(text.slice(from, from + maxLength - 2));
+  return `…${shown}${from + maxLength - 2 < text.length ? "…" : ""}`;
+}
+
 function shortList(members: Json[], maxLength: number): string {
   if (members.length === 0) return "empty list";
   const shown: string[] = [];

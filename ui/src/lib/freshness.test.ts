@@ -21,7 +21,7 @@ describe("freshness in words", () => {
   it("is calm when all was seen well", () => {
     expect(freshness(calm, now)).toEqual({
       isWell: true,
-      sentences: ["Every resource that was ever seen well was so within the last 2 hours.", "No look is failing."],
+      sentences: ["Every resource seen so far was last seen well within the last 2 hours.", "No look is failing."],
     });
   });
 
@@ -30,7 +30,7 @@ describe("freshness in words", () => {
     expect(isWell).toBe(false);
     expect(sentences.slice(1)).toEqual([
       "1 resource has not been seen well yet.",
-      "2 resources cannot be looked at right now: whether they changed is not known.",
+      "2 resources cannot be looked at right now: whether anything changed there is not known.",
       "3 changes wait to be announced to subscribers.",
     ]);
   });

@@ -8,7 +8,7 @@ export function freshness(status: Status, nowMs: number): { isWell: boolean; sen
   const sentences: string[] = [];
   if (status.oldestSeenAt) {
     sentences.push(
-      `Every resource that was ever seen well was so within the last ${age(nowMs - Date.parse(status.oldestSeenAt))}.`,
+      `Every resource seen so far was last seen well within the last ${age(nowMs - Date.parse(status.oldestSeenAt))}.`,
     );
   }
   if (status.neverSeen > 0) {
@@ -16,7 +16,7 @@ export function freshness(status: Status, nowMs: number): { isWell: boolean; sen
   }
   sentences.push(
     status.failing > 0
-      ? `${plural(status.failing, "resource")} cannot be looked at right now: whether they changed is not known.`
+      ? `${plural(status.failing, "resource")} cannot be looked at right now: whether anything changed there is not known.`
       : "No look is failing.",
   );
   if (status.unpublished > 0) {

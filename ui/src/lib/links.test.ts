@@ -18,6 +18,6 @@ describe("links to observed addresses", () => {
       "https://",
       "example.com",
     ];
-    for (const text of hostile) expect(safeLink(text), text).toBeNull();
+    expect(hostile.filter((text) => safeLink(text) !== null)).toEqual([]);
   });
 });

@@ -12,9 +12,8 @@ describe("paths", () => {
   });
 
   it("lead nowhere when they are not ours", () => {
-    for (const path of ["/nowhere", "/changes/1", "/resources/..", "/findings/x", "/resources/a/b"]) {
-      expect(screenOf(path).name, path).toBe("unknown");
-    }
+    const foreign = ["/nowhere", "/changes/1", "/resources/..", "/findings/x", "/resources/a/b"];
+    expect(foreign.filter((path) => screenOf(path).name !== "unknown")).toEqual([]);
   });
 
   it("hold only what is set", () => {

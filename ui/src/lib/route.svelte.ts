@@ -1,4 +1,5 @@
 import { tick } from "svelte";
+import { z } from "zod";
 import { pathWith, screenOf, type Screen } from "./paths.ts";
 
 /** The address bar as state: the screen and its query, both in the URL so that a link shows what its sender saw. */
@@ -22,7 +23,7 @@ export function createRoute(): Route {
   history.scrollRestoration = "manual";
   window.addEventListener("popstate", (event) => {
     read();
-    void tick().then(() => scrollTo(0, scrollOf(event.state)));
+    void tick().then(() => returnTo(event.state));
   });
   document.addEventListener("click", followLink);
 
@@ -31,10 +32,10 @@ export function createRoute(): Route {
     search = location.search;
   }
 
-  function go(target: string, how: "push" | "replace" = "push"): void {
+  function go(target: string, how: "push" | "replace" = "push", link?: HTMLElement): void {
     if (how === "replace") history.replaceState(history.state, "", target);
     else {
-      history.replaceState({ scrollY }, "");
+      history.replaceState(placeOf(link), "");
       history.pushState(null, "", target);
     }
     read();
@@ -48,7 +49,7 @@ export function createRoute(): Route {
     const url = new URL(link.href);
     if (url.origin !== location.origin || url.pathname.startsWith("/api/") || url.hash) return;
     event.preventDefault();
-    go(url.pathname + url.search);
+    go(url.pathname + url.search, "push", link);
   }
 
   return {
@@ -63,13 +64,30 @@ export function createRoute(): Route {
   };
 }
 
-function scrollOf(state: unknown): number {
-  const kept = state as { scrollY?: unknown } | null;
-  return typeof kept?.scrollY === "number" ? kept.scrollY : 0;
+const Place = z.object({ scrollY: z.number(), href: z.string(), top: z.number() });
+
+/** Where the reader is: the scroll position, and the link that leads away with its place on the screen. */
+function placeOf(link: HTMLElement | undefined): z.infer<typeof Place> {
+  return { scrollY, href: link?.getAttribute("href") ?? "", top: link?.getBoundingClientRect().top ?? 0 };
+}
+
+/** Rows out of sight have estimated heights, so the link itself is the better mark than the scroll position. */
+function returnTo(state: unknown): void {
+  const place = Place.safeParse(state).data;
+  scrollTo(0, place?.scrollY ?? 0);
+  if (!place?.href) return;
+  const link = document.querySelector<HTMLElement>(`main a[href="${CSS.escape(place.href)}"]`);
+  if (!link) return;
+  link.focus({ preventScroll: true });
+  const settle = () => scrollBy(0, link.getBoundingClientRect().top - place.top);
+  settle();
+  requestAnimationFrame(settle);
 }
 
 /** A new screen starts at its top, and a screen reader hears its heading. */
 function startOfScreen(): void {
   scrollTo(0, 0);
+  // A search field that took the focus keeps it.
+  if (document.activeElement?.closest("main input")) return;
   document.querySelector<HTMLElement>("main h1")?.focus({ preventScroll: true });
 }

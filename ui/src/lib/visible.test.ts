@@ -9,7 +9,7 @@ describe("visible text", () => {
   it("shows what would reorder or hide its neighbours", () => {
     expect(visibleText("user\u202Egnp.exe")).toBe("user‹U+202E›gnp.exe");
     expect(visibleText("a\u200Bb\uFEFFc\u00ADd")).toBe("a‹U+200B›b‹U+FEFF›c‹U+00AD›d");
-    expect(visibleText("\u001b[31m\u0000")).toBe("␛[31m␀");
+    expect(visibleText("\u001b[31m\u0000")).toBe("‹ESC›[31m‹NUL›");
     expect(visibleText("hidden\u{E0141}tag\u{E0020}")).toBe("hidden‹U+E0141›tag‹U+E0020›");
     expect(visibleText("lone\uD800")).toBe("lone‹U+D800›");
   });
@@ -24,9 +24,9 @@ describe("visible text", () => {
 
   it("keeps line feeds only where lines are shown", () => {
     expect(visibleText("a\nb")).toBe("a↵b");
-    expect(visibleParts("a\nb\tc\r", true)).toEqual([
-      { kind: "text", text: "a\nb\tc" },
-      { kind: "mark", mark: "␍", name: "U+000D carriage return" },
+    expect(visibleParts("a\r\nb\tc\r", true)).toEqual([
+      { kind: "text", text: "a\r\nb\tc" },
+      { kind: "mark", mark: "‹CR›", name: "U+000D carriage return" },
     ]);
   });
 });

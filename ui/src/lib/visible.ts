@@ -6,6 +6,11 @@ export type TextPart = { kind: "text"; text: string } | { kind: "mark"; mark: st
 const unseen = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}\p{Co}\u{E0100}-\u{E01EF}\u115F\u1160\u3164\uFFA0]/u;
 const unseenAll = new RegExp(unseen.source, "gu");
 
+const controls = [
+  "NUL SOH STX ETX EOT ENQ ACK BEL BS TAB LF VT FF CR SO SI",
+  "DLE DC1 DC2 DC3 DC4 NAK SYN ETB CAN EM SUB ESC FS GS RS US",
+].flatMap((row) => row.split(" "));
+
 const names: Record<number, string> = {
   0x00: "null",
   0x09: "tab",
@@ -35,14 +40,14 @@ const names: Record<number, string> = {
 };
 
 /**
- * Splits hostile text into parts that can be shown without being obeyed. With `keepLines`, line feeds and tabs stay
+ * Splits hostile text into parts that can be shown without being obeyed. With `keepLines`, line ends and tabs stay
  * as they are; else they are marks too.
  */
 export function visibleParts(text: string, keepLines = false): TextPart[] {
   const parts: TextPart[] = [];
   let at = 0;
   for (const match of text.matchAll(unseenAll)) {
-    if (keepLines && (match[0] === "\n" || match[0] === "\t")) continue;
+    if (keepLines && isLayout(match[0], text[match.index + 1])) continue;
     if (match.index > at) parts.push({ kind: "text", text: text.slice(at, match.index) });
     parts.push(markOf(match[0]));
     at = match.index + match[0].length;
@@ -56,16 +61,19 @@ export function visibleText(text: string): string {
   return unseen.test(text) ? text.replace(unseenAll, (char) => markOf(char).mark) : text;
 }
 
+function isLayout(char: string, next: string | undefined): boolean {
+  return char === "\n" || char === "\t" || (char === "\r" && next === "\n");
+}
+
 function markOf(char: string): TextPart & { kind: "mark" } {
   const code = char.codePointAt(0) ?? 0;
   const point = `U+${code.toString(16).toUpperCase().padStart(4, "0")}`;
-  return { kind: "mark", mark: picture(code) ?? `‹${point}›`, name: names[code] ? `${point} ${names[code]}` : point };
+  return { kind: "mark", mark: shortMark(code) ?? `‹${point}›`, name: names[code] ? `${point} ${names[code]}` : point };
 }
 
-/** Unicode's control pictures: ␛ for escape, ␊ for a line feed. */
-function picture(code: number): string | null {
+/** ASCII's own names for its controls; Unicode's pictures of them are missing from many fonts. */
+function shortMark(code: number): string | null {
   if (code === 0x0a) return "↵";
-  if (code === 0x09) return "⇥";
-  if (code < 0x20) return String.fromCodePoint(0x2400 + code);
-  return code === 0x7f ? "␡" : null;
+  if (code < 0x20) return `‹${controls[code]}›`;
+  return code === 0x7f ? "‹DEL›" : null;
 }

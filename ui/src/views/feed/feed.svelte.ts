@@ -5,6 +5,8 @@ import { mergeChanges } from "./merge.ts";
 
 const pageSize = 100;
 const keptChanges = 5000;
+/** In a burst the screen moves this often, not with every frame. */
+const drawEveryMs = 250;
 
 /** The change feed as one screen shows it, newest first. */
 export interface Feed {
@@ -53,12 +55,17 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
   let reading: AbortController | null = null;
   /** What arrives while the first page is under way, to be merged with it. */
   let meanwhile: Change[] | null = null;
+  /** What arrived since the screen was last moved, newest first. */
+  let undrawn: Change[] = [];
+  let drawnAtMs = 0;
+  let drawing: ReturnType<typeof setTimeout> | undefined;
 
   function start(): void {
     live?.close();
     isLoaded = false;
     changes = [];
     held = [];
+    undrawn = [];
     fresh = new Set();
     live = openConnection({
       url: source.liveUrl,
@@ -82,8 +89,17 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
       meanwhile = mergeChanges(newestFirst, meanwhile);
       return;
     }
-    arrived += found.length;
     for (const { id } of found) fresh.add(id);
+    undrawn = mergeChanges(newestFirst, undrawn);
+    clearTimeout(drawing);
+    drawing = setTimeout(draw, Math.max(0, drawnAtMs + drawEveryMs - Date.now()));
+  }
+
+  function draw(): void {
+    drawnAtMs = Date.now();
+    const newestFirst = undrawn;
+    undrawn = [];
+    arrived += newestFirst.length;
     if (isFollowing) show(newestFirst);
     else held = mergeChanges(newestFirst, held);
   }
