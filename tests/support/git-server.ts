@@ -15,6 +15,8 @@ export interface GitServer {
   root: string;
   /** All requests so far, such as `POST /a.git/git-upload-pack`. */
   requests: string[];
+  /** Repositories that answer 301: from a path such as `/old.git` to a URL. */
+  redirects: Map<string, string>;
   /** A bare repository at `<url>/<name>`. */
   createRepository(name: string, options?: { objectFormat?: "sha1" | "sha256" }): Promise<TestRepository>;
   stop(): Promise<void>;
@@ -35,8 +37,15 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
   const root = options.root ?? (await mkdtemp(join(tmpdir(), "paintdry-git-")));
   const backend = join(await execPath(), "git-http-backend");
   const requests: string[] = [];
+  const redirects = new Map<string, string>();
   const server = createServer((request, response) => {
-    requests.push(`${request.method} ${request.url}`);
+    const path = request.url ?? "";
+    requests.push(`${request.method} ${path}`);
+    const redirect = [...redirects].find(([from]) => path.startsWith(`${from}/`));
+    if (redirect !== undefined) {
+      response.writeHead(301, { location: redirect[1] + path.slice(redirect[0].length) }).end();
+      return;
+    }
     const isAllowed = options.authorization === undefined || request.headers.authorization === options.authorization;
     if (isAllowed) void runBackend(backend, cgiEnvironment(root, request, options), request, response);
     else response.writeHead(401, { "www-authenticate": 'Basic realm="git"' }).end();
@@ -47,6 +56,7 @@ export async function startGitServer(options: GitServerOptions = {}): Promise<Gi
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     root,
     requests,
+    redirects,
     createRepository: (name, { objectFormat = "sha1" } = {}) => makeTestRepository(join(root, name), objectFormat),
     stop: async () => {
       server.closeAllConnections();
