@@ -42,7 +42,7 @@ export function describeAlert(event: SentEvent): AlertText {
     case "io.paintdry.test.v1":
       return {
         subject: "[test] paintdry: this is a test, nothing has changed",
-        reason: visible(event.data.message, maxReasonLength),
+        reason: visible(event.data.reason, maxReasonLength),
         rows: [
           { label: "Route", text: visible(event.data.route, maxNameLength) },
           { label: "Sent", text: event.time },

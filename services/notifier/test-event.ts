@@ -9,7 +9,7 @@ export interface TestEvent {
   subject: "test";
   time: string;
   datacontenttype: "application/json";
-  data: { route: string; message: string };
+  data: { route: string; reason: string };
 }
 
 export function testEvent(route: string): TestEvent {
@@ -21,6 +21,6 @@ export function testEvent(route: string): TestEvent {
     subject: "test",
     time: new Date().toISOString(),
     datacontenttype: "application/json",
-    data: { route, message: "This is a test alert. Nothing has changed; alerts on this route arrive." },
+    data: { route, reason: "This is a test alert. Nothing has changed; alerts on this route arrive." },
   };
 }

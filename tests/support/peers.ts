@@ -7,6 +7,7 @@ const peers = {
   nginx: { program: "nginx", debianPackage: "nginx-light" },
   bind: { program: "named", debianPackage: "bind9" },
   git: { program: "git", debianPackage: "git" },
+  python: { program: "python3", debianPackage: "python3" },
   openssl: { program: "openssl", debianPackage: "openssl" },
   chromium: { program: "chromium", debianPackage: "chromium" },
 } as const;

@@ -30,8 +30,7 @@ export async function startMailbox(options: SMTPServerOptions = {}): Promise<Mai
     closeTimeout: 100,
     onData: (stream, session, callback) => {
       const recipients = session.envelope.rcptTo.map(({ address }) => address);
-      const kept = keep(stream).then((mail) => void mails.push({ ...mail, recipients }));
-      kept.then(() => callback(), callback);
+      void keep(stream, (mail) => mails.push({ ...mail, recipients }), callback);
     },
     ...options,
   });
@@ -47,7 +46,12 @@ export async function startMailbox(options: SMTPServerOptions = {}): Promise<Mai
   };
 }
 
-async function keep(stream: Readable): Promise<Pick<ReceivedMail, "mail" | "raw">> {
+async function keep(
+  stream: Readable,
+  onMail: (mail: Pick<ReceivedMail, "mail" | "raw">) => void,
+  callback: (error?: Error | null) => void,
+): Promise<void> {
   const raw = await buffer(stream);
-  return { mail: await PostalMime.parse(raw), raw: raw.toString("utf8") };
+  onMail({ mail: await PostalMime.parse(raw), raw: raw.toString("utf8") });
+  callback();
 }
