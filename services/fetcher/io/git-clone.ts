@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, realpath, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { SimpleGit } from "simple-git";
 import type { GitReachability } from "#contracts/io.ts";
@@ -7,6 +7,7 @@ import { LookError } from "#contracts/look-error.ts";
 import { configureRepository, gitChild, killProcessesIn, makeRepository } from "./git-child.ts";
 import { type GitProxy, type GitWayOut, startGitProxy } from "./git-proxy.ts";
 import { plain } from "./git-ref-set.ts";
+import { makeScratch } from "./git-scratch.ts";
 
 export interface CloneOptions extends GitWayOut {
   /** Clones are made in new folders under this one, and removed. */
@@ -48,12 +49,6 @@ export async function branchesWith(url: string, commits: string[], options: Clon
     await killProcessesIn(folder);
     await rm(folder, { recursive: true, force: true, maxRetries: 5 });
   }
-}
-
-/** The real path, as the system names the working directory of the processes in it. */
-async function makeScratch(scratchFolder: string): Promise<string> {
-  await mkdir(scratchFolder, { recursive: true });
-  return realpath(await mkdtemp(join(scratchFolder, "git-")));
 }
 
 interface Clone {

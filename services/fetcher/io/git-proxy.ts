@@ -32,7 +32,6 @@ export interface GitProxy {
   url: string;
   /** A request without this header is refused, so that no other process of the machine can use the credential. */
   keyHeader: { name: string; value: string };
-  answeredBytes(): number;
   /** Why a request could not be passed on, where one could not. */
   fault(): LookError | null;
   close(): Promise<void>;
@@ -57,7 +56,6 @@ export async function startGitProxy(options: GitProxyOptions): Promise<GitProxy>
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/repository`,
     keyHeader: { name: keyName, value: key },
-    answeredBytes: () => traffic.answeredBytes,
     fault: () => traffic.fault,
     close: () => closeServer(server),
   };

@@ -19,7 +19,7 @@ export interface GitCaps {
   maxListBytes: number;
   maxRefs: number;
   maxCloneBytes: number;
-  /** Keep it below what is left of the look, so that a clone that takes too long does not cost the look. */
+  /** Less than a look's deadline: a clone that takes too long must not cost the look, or the move is never told. */
   cloneTimeoutMs: number;
 }
 
@@ -28,7 +28,7 @@ const defaultCaps: GitCaps = {
   maxListBytes: 32 * mebibyte,
   maxRefs: 250_000,
   maxCloneBytes: 200 * mebibyte,
-  cloneTimeoutMs: 600_000,
+  cloneTimeoutMs: 45_000,
 };
 
 /** `io.git` of one look: repositories over HTTP(S). */
