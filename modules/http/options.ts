@@ -1,6 +1,6 @@
 import { z } from "zod";
 
-export const HttpOptions = z.object({
+export const HttpOptions = z.strictObject({
   knownPaths: z
     .boolean()
     .default(true)
