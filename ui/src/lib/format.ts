@@ -60,15 +60,20 @@ export function shortValue(value: Json, maxLength = 80): string {
 
 /** Two values in a short line each, cut so that the first difference of long texts is in sight. */
 export function shortPair(oldValue: Json, newValue: Json, maxLength: number): [string, string] {
-  if (typeof oldValue !== "string" || typeof newValue !== "string") {
-    return [shortValue(oldValue, maxLength), shortValue(newValue, maxLength)];
-  }
+  const [before, after] = [textOf(oldValue), textOf(newValue)];
+  if (before === null || after === null) return [shortValue(oldValue, maxLength), shortValue(newValue, maxLength)];
   let same = 0;
-  while (same < oldValue.length && oldValue[same] === newValue[same]) same += 1;
+  while (same < before.length && before[same] === after[same]) same += 1;
   const from = same - Math.floor(maxLength / 4);
-  const isCut = from > 4 && Math.max(oldValue.length, newValue.length) > maxLength;
+  const isCut = from > 4 && Math.max(before.length, after.length) > maxLength;
   const cut = (text: string) => (isCut ? windowOf(text, from, maxLength) : shortValue(text, maxLength));
-  return [cut(oldValue), cut(newValue)];
+  return [cut(before), cut(after)];
+}
+
+/** A text, or an object as one; null for what is short by itself or is no text. */
+function textOf(value: Json): string | null {
+  if (typeof value === "string") return value;
+  return value !== null && typeof value === "object" && !Array.isArray(value) ? JSON.stringify(value) : null;
 }
 
 function windowOf(text: string, from: number, maxLength: number): string {

@@ -7,6 +7,8 @@ const pageSize = 100;
 const keptChanges = 5000;
 /** In a burst the screen moves this often, not with every frame. */
 const drawEveryMs = 250;
+/** A filtered feed is told its position every few seconds too. */
+const lagAllowedMs = 15_000;
 
 /** The change feed as one screen shows it, newest first. */
 export interface Feed {
@@ -19,10 +21,13 @@ export interface Feed {
   readonly isLoading: boolean;
   readonly hasMore: boolean;
   readonly problem: string | null;
-  /** Arrived live since the page was opened, in all. */
-  readonly arrived: number;
   /** Did this change arrive live, rather than with a page of older ones? */
   isFresh(id: string): boolean;
+  /**
+   * The newest change there is, as heard by other means: a connection that looks open and still lags behind it is
+   * dead, and is made anew.
+   */
+  expect(position: number): void;
   /** Is the reader at the top, where new changes may simply appear? */
   follow(isFollowing: boolean): void;
   setFilter(filter: LiveFilter): void;
@@ -47,7 +52,6 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
   let isLoading = $state(false);
   let next = $state<string | null>(null);
   let problem = $state<string | null>(null);
-  let arrived = $state(0);
   let filter = firstFilter;
   let isFollowing = true;
   let fresh = new Set<string>();
@@ -99,7 +103,6 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
     drawnAtMs = Date.now();
     const newestFirst = undrawn;
     undrawn = [];
-    arrived += newestFirst.length;
     if (isFollowing) show(newestFirst);
     else held = mergeChanges(newestFirst, held);
   }
@@ -151,6 +154,14 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
     }
   }
 
+  function expect(position: number): void {
+    const suspect = live;
+    if (connection !== "live" || (suspect?.position() ?? 0) >= position) return;
+    setTimeout(() => {
+      if (live === suspect && connection === "live" && (live?.position() ?? 0) < position) live?.reconnect();
+    }, lagAllowedMs);
+  }
+
   start();
 
   return {
@@ -178,9 +189,7 @@ export function createFeed(source: FeedSource, firstFilter: LiveFilter): Feed {
     get problem() {
       return problem;
     },
-    get arrived() {
-      return arrived;
-    },
+    expect,
     isFresh: (id) => fresh.has(id),
     follow(isAtTop) {
       isFollowing = isAtTop;
