@@ -1,10 +1,11 @@
-import { chmodSync, existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { z } from "zod";
 import { token } from "#contracts/subjects.ts";
 import { subscriberDurable } from "#runtime/provision.ts";
 import type { Subscriber } from "#runtime/provision.ts";
 import { StartError } from "#runtime/errors.ts";
 import { brokerUsers, permissionFile } from "./embedded/permission-file.ts";
+import { writePrivately } from "./embedded/private-file.ts";
 
 const UserName = z
   .string()
@@ -92,14 +93,6 @@ export function readUsers(file: string): OutsideUserWithPassword[] {
 
 export function writeUsers(file: string, users: OutsideUserWithPassword[]): void {
   writePrivately(file, `${JSON.stringify(users, null, 2)}\n`);
-}
-
-/** Whole or not at all, and for our own eyes. */
-export function writePrivately(file: string, text: string): void {
-  const writing = `${file}.${process.pid}`;
-  writeFileSync(writing, text, { mode: 0o600 });
-  chmodSync(writing, 0o600);
-  renameSync(writing, file);
 }
 
 export function subscribersOf(users: OutsideUser[]): Subscriber[] {

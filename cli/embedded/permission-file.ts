@@ -21,8 +21,12 @@ export type BrokerUser = (typeof brokerUsers)[number];
 
 const marker = "      # Outside users: `paintdry user add` inserts them here.\n";
 
-/** The permission file with further users' blocks in their place. */
-export function withOutsideUsers(blocks: string[], text = readFileSync(permissionFile, "utf8")): string {
+/** The permission file that ships with further users' blocks in their place. */
+export function withOutsideUsers(blocks: string[]): string {
+  return insertUsers(readFileSync(permissionFile, "utf8"), blocks);
+}
+
+export function insertUsers(text: string, blocks: string[]): string {
   if (!text.includes(marker)) throw new Error("the permission file has no place for outside users");
   // A function, since a replacement text would have its `$` read as patterns.
   return text.replace(marker, () => `${marker}${blocks.join("")}`);

@@ -1,12 +1,21 @@
 import { createServer } from "node:net";
 import { errorMessage, StartError } from "#runtime/errors.ts";
 
-/** A port on loopback that was free a moment ago. */
-export async function freePort(): Promise<number> {
+/** A port on loopback that was free a moment ago: the preferred one, if it is. */
+export async function freePort(preferred = 0): Promise<number> {
+  try {
+    return await listenOnce(preferred);
+  } catch (error) {
+    if (preferred === 0) throw error;
+    return await listenOnce(0);
+  }
+}
+
+async function listenOnce(port: number): Promise<number> {
   return await new Promise((resolve, reject) => {
     const server = createServer();
     server.once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    server.listen(port, "127.0.0.1", () => {
       const address = server.address();
       server.close(() =>
         address && typeof address === "object" ? resolve(address.port) : reject(new Error("no port")),
