@@ -1,6 +1,6 @@
 import { compareText } from "#contracts/canonical.ts";
 import { LookError } from "#contracts/look-error.ts";
-import { linkHost, type PagePlace, stableLink } from "./links.ts";
+import { type PagePlace, stableLink } from "./links.ts";
 import { readTags, type Tag } from "./page.ts";
 import { isSameSite } from "../shared/web.ts";
 
@@ -25,7 +25,7 @@ const downloadName =
   /\.(zip|7z|rar|tar|tgz|gz|bz2|xz|zst|exe|msi|msix|dmg|pkg|deb|rpm|apk|appimage|iso|img|jar|war|whl|gem|bin|sh|ps1|asc|sig|sha256|sha512)$/i;
 
 /** Attributes that hold one URL each, whatever the element. */
-const urlAttributes = [
+const urlAttributes = new Set([
   "src",
   "href",
   "xlink:href",
@@ -37,7 +37,7 @@ const urlAttributes = [
   "cite",
   "ping",
   "manifest",
-];
+]);
 
 export function readContent(html: string, url: URL): PageContent {
   const tags = readTags(html);
@@ -114,17 +114,25 @@ function metaRefresh(tags: Tag[], place: PagePlace): string | null {
   return target === undefined ? null : stableLink(target, place);
 }
 
-function externalDomains(tags: Tag[], place: PagePlace): string[] {
-  const hosts = tags
-    .flatMap(({ attributes }) => [...urlAttributes.map((name) => attributes.get(name)), ...sourceSet(attributes)])
-    .flatMap((text) => (text === undefined ? [] : [linkHost(stableLink(text, place) ?? "")]))
-    .filter((host) => host !== "" && host !== place.url.host);
-  return sortedSet(hosts);
+function externalDomains(tags: Tag[], { url, base }: PagePlace): string[] {
+  const texts = new Set<string>();
+  for (const { attributes } of tags) {
+    for (const [name, text] of attributes) {
+      if (urlAttributes.has(name)) texts.add(text);
+      else if (name === "srcset" || name === "imagesrcset") for (const source of sourceSet(text)) texts.add(source);
+    }
+  }
+  const from = base.href;
+  const hosts = [...texts].map((text) => webHost(URL.parse(text.trim(), from)));
+  return sortedSet(hosts.filter((host) => host !== "" && host !== url.host));
 }
 
-function sourceSet(attributes: Tag["attributes"]): string[] {
-  const set = attributes.get("srcset") ?? attributes.get("imagesrcset") ?? "";
-  return set.split(/,\s+/).flatMap((candidate) => candidate.trim().split(/\s+/).slice(0, 1));
+function webHost(url: URL | null): string {
+  return url?.protocol === "https:" || url?.protocol === "http:" ? url.host : "";
+}
+
+function sourceSet(text: string): string[] {
+  return text.split(/,\s+/).flatMap((candidate) => candidate.trim().split(/\s+/).slice(0, 1));
 }
 
 function linkSet(texts: (string | undefined)[], place: PagePlace): string[] {

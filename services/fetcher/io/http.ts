@@ -140,7 +140,11 @@ async function exchange(ask: Ask, conditions: Record<string, string>, options: H
   try {
     const headers = toHeaderLines(answer.headers);
     refuseUnusable(host, answer.statusCode, headers, Object.keys(conditions).length > 0);
-    const encodings = ask.method === "HEAD" || answer.statusCode === 304 ? [] : (headers["content-encoding"] ?? []);
+    if (ask.method === "HEAD" || answer.statusCode === 304) {
+      await answer.body.dump({ limit: 0, signal });
+      return { status: answer.statusCode, headers, body: new Uint8Array(), wireBytes: 0 };
+    }
+    const encodings = headers["content-encoding"] ?? [];
     const received = await readBody(answer.body, { host, encodings, maxBytes: ask.maxBytes, signal });
     return { status: answer.statusCode, headers, ...received };
   } catch (error) {

@@ -1,4 +1,5 @@
 import Bottleneck from "bottleneck";
+import pLimit from "p-limit";
 import { LookError } from "#contracts/look-error.ts";
 import { laneHost } from "#contracts/subjects.ts";
 
@@ -37,10 +38,11 @@ const maxFollowUpSpacingMs = 1000;
  * once, since the lane has already paced it. Further calls to it come one at a time (so that a host never sees more
  * calls at once than the lane's concurrency), spaced by a tenth of the lane's interval and at most a second: 100 ms
  * at one look a second, so that a look of many calls still ends within its deadline. Other hosts have one limiter
- * each in this process, with `perSecond ÷ live fetchers`.
+ * each in this process, with `perSecond ÷ live fetchers`. Bottleneck costs a timer a call, so that what needs no
+ * pacing (a look's first call, the cap of the process) goes past it.
  */
 export function createLimits(options: LimitsOptions): Limits {
-  const process = new Bottleneck({ maxConcurrent: options.maxConcurrent });
+  const inProcess = pLimit(options.maxConcurrent);
   const others = new Bottleneck.Group({});
 
   function otherHost(host: string): Bottleneck {
@@ -55,18 +57,32 @@ export function createLimits(options: LimitsOptions): Limits {
 
   function forLook({ lane, signal }: { lane: string; signal: AbortSignal }): LookLimits {
     const host = laneHost(lane);
-    const ownHost = new Bottleneck({ maxConcurrent: 1, minTime: followUpSpacingMs(options.limitOf(lane)) });
-    return {
-      run: (target, call) => {
-        const limiter = target === host ? ownHost : otherHost(target);
-        return untilAborted(target, signal, () =>
-          limiter.schedule(() => process.schedule(() => unlessAborted(target, signal, call))),
-        );
-      },
-    };
+    let first: Promise<unknown> | undefined;
+    let followUps: Bottleneck | undefined;
+
+    function run<Result>(target: string, call: () => Promise<Result>): Promise<Result> {
+      const turn = () => inProcess(() => unlessAborted(target, signal, call));
+      if (target !== host) return untilAborted(target, signal, () => otherHost(target).schedule(turn));
+      if (first === undefined) {
+        const answer = untilAborted(target, signal, turn);
+        first = answer.catch(() => {});
+        return answer;
+      }
+      const limiter = (followUps ??= createFollowUps(options.limitOf(lane), first));
+      return untilAborted(target, signal, () => limiter.schedule(turn));
+    }
+
+    return { run };
   }
 
   return { forLook };
+}
+
+/** Its first slot stands for the call that went before it. */
+function createFollowUps(limit: HostLimit, before: Promise<unknown>): Bottleneck {
+  const limiter = new Bottleneck({ maxConcurrent: 1, minTime: followUpSpacingMs(limit) });
+  void limiter.schedule(() => before);
+  return limiter;
 }
 
 function followUpSpacingMs({ perSecond }: HostLimit): number {
