@@ -1,3 +1,4 @@
+import { isUtf8 } from "node:buffer";
 import { LookError } from "#contracts/look-error.ts";
 
 /*
@@ -48,15 +49,11 @@ function readLength(body: Uint8Array, at: number): number {
 
 /** A line's text without its line feed; throws `malformed` unless it is UTF-8. */
 export function lineText(payload: Uint8Array): string {
-  const end = payload.at(-1) === 0x0a ? payload.length - 1 : payload.length;
-  try {
-    return strictUtf8.decode(payload.subarray(0, end));
-  } catch {
-    throw malformed("a line is not UTF-8");
-  }
+  const lengthBytes = payload.at(-1) === 0x0a ? payload.length - 1 : payload.length;
+  const text = Buffer.from(payload.buffer, payload.byteOffset, lengthBytes);
+  if (!isUtf8(text)) throw malformed("a line is not UTF-8");
+  return text.toString("utf8");
 }
-
-const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 function malformed(what: string): LookError {
   return new LookError("malformed", `The git server's answer is broken: ${what}.`);
