@@ -39,43 +39,65 @@ export async function deliverEvent(
 }
 
 async function deliverTo(event: AlertEvent, destination: Destination, options: DeliverOptions): Promise<void> {
-  const attempts = await claim(event.id, destination, options);
-  if (attempts === null) return;
-  await attemptDelivery({ event, attempts }, destination, options);
-}
-
-/** The number of this attempt, or null where there is nothing to do: final, or waiting to be handed out. */
-async function claim(eventId: string, destination: Destination, options: DeliverOptions): Promise<number | null> {
-  const { store, claimant, signal } = options;
+  const lane = options.lanes.of(destination);
+  // The claim is made in the slot, so that a crash leaves claims only on what was being sent.
+  const deliver = async () => {
+    const claimed = await claim(event.id, destination, options);
+    if (claimed.attempts !== null) await attemptNow({ event, attempts: claimed.attempts }, destination, lane, options);
+    return claimed;
+  };
+  const putOff = async () => {
+    const claimed = await claim(event.id, destination, options);
+    if (claimed.attempts !== null) await recordPutOff(event, destination, lane, options);
+    return claimed;
+  };
   for (;;) {
-    const route = destination.route.name;
-    const request = { eventId, route, channel: destination.channel, claimant, leaseMs };
-    const { state, attempts, heldForMs } = await store.call("notify.claim", request);
-    if (state !== "sending") return null;
-    if (heldForMs === 0) return attempts;
-    await sleep(heldForMs, undefined, { signal });
+    const { heldForMs } = (await runIfFree(lane, deliver)) ?? (await putOff());
+    if (heldForMs === 0) return;
+    await sleep(heldForMs, undefined, { signal: options.signal });
   }
 }
 
-/** One attempt and its record, or the record that it is put off. `attempts` counts it. */
-export async function attemptDelivery(
-  { event, attempts }: { event: AlertEvent; attempts: number },
+/** One more attempt at what the store has handed out. `attempts` counts it. */
+export async function deliverAgain(
+  due: { event: AlertEvent; attempts: number },
   destination: Destination,
   options: DeliverOptions,
 ): Promise<void> {
   const lane = options.lanes.of(destination);
-  const attempt = lane.restsForMs() > 0 ? null : await lane.run(() => options.send(event, destination));
-  if (attempt === null) {
-    await record(
-      event,
-      destination,
-      { state: "failed", detail: "put off: the route is busy" },
-      putOffMs(lane),
-      options,
-    );
-    options.metrics.count(destination, "put_off");
-    return;
-  }
+  const isDone = await runIfFree(lane, async () => {
+    await attemptNow(due, destination, lane, options);
+    return true;
+  });
+  if (!isDone) await recordPutOff(due.event, destination, lane, options);
+}
+
+async function runIfFree<Result>(lane: RouteLane, attempt: () => Promise<Result>): Promise<Result | null> {
+  return lane.restsForMs() > 0 ? null : await lane.run(attempt);
+}
+
+/**
+ * The number of this attempt; null where there is nothing to do, since the delivery is final or the store's to hand
+ * out, or, for `heldForMs`, another notifier's.
+ */
+async function claim(
+  eventId: string,
+  { route, channel }: Destination,
+  { store, claimant }: DeliverOptions,
+): Promise<{ attempts: number | null; heldForMs: number }> {
+  const request = { eventId, route: route.name, channel, claimant, leaseMs };
+  const { state, attempts, heldForMs } = await store.call("notify.claim", request);
+  if (state !== "sending") return { attempts: null, heldForMs: 0 };
+  return { attempts: heldForMs > 0 ? null : attempts, heldForMs };
+}
+
+async function attemptNow(
+  { event, attempts }: { event: AlertEvent; attempts: number },
+  destination: Destination,
+  lane: RouteLane,
+  options: DeliverOptions,
+): Promise<void> {
+  const attempt = await options.send(event, destination);
   const { state, waitMs, detail } = settleAttempt(attempt, attempts);
   if (attempt.state === "failed" && attempt.retryAfterMs !== undefined) lane.rest(attempt.retryAfterMs);
   await record(event, destination, { state, detail }, waitMs, options);
@@ -85,8 +107,15 @@ export async function attemptDelivery(
 }
 
 /** Until the receiver's rest is over; else soon. */
-function putOffMs(lane: RouteLane): number {
-  return Math.max(1000, lane.restsForMs());
+async function recordPutOff(
+  event: AlertEvent,
+  destination: Destination,
+  lane: RouteLane,
+  options: DeliverOptions,
+): Promise<void> {
+  const waitMs = Math.max(1000, lane.restsForMs());
+  await record(event, destination, { state: "failed", detail: "put off: the route is busy" }, waitMs, options);
+  options.metrics.count(destination, "put_off");
 }
 
 function settleAttempt(attempt: Attempt, attempts: number) {

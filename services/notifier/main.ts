@@ -17,8 +17,11 @@ import { startRetrying } from "./retry-due.ts";
 import { sendTo } from "./send.ts";
 import { webhookAgent } from "./webhook.ts";
 
-/** Events in hand at the same time; far more than one destination may occupy. */
-const concurrency = 64;
+/**
+ * Events in hand at the same time: as many as the durables let be unacknowledged, so that none waits here unattended
+ * until it is delivered again. Each destination takes only a few of them at a time.
+ */
+const concurrency = 256;
 const laneOptions = { slotsEach: 8, patienceMs: 2000 };
 
 await runService("notifier", async ({ environment, broker, log, metrics }) => {

@@ -1,6 +1,6 @@
 import { changeEvent, healthEvent } from "#contracts/messages.ts";
 import type { StoreReply } from "#contracts/store.ts";
-import { attemptDelivery, leaseMs, record } from "./deliver.ts";
+import { deliverAgain, leaseMs, record } from "./deliver.ts";
 import type { DeliverOptions } from "./deliver.ts";
 import { laneKey } from "./lanes.ts";
 import type { AlertEvent, Destination } from "./route.ts";
@@ -64,7 +64,7 @@ async function retryDelivery(due: DueDelivery, destination: Destination, options
     options.metrics.count(destination, "given_up");
     return;
   }
-  await attemptDelivery({ event, attempts: due.attempts }, destination, options);
+  await deliverAgain({ event, attempts: due.attempts }, destination, options);
 }
 
 function eventOf({ change, health }: DueDelivery): AlertEvent | null {

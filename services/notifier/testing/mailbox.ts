@@ -51,7 +51,12 @@ async function keep(
   onMail: (mail: Pick<ReceivedMail, "mail" | "raw">) => void,
   callback: (error?: Error | null) => void,
 ): Promise<void> {
-  const raw = await buffer(stream);
-  onMail({ mail: await PostalMime.parse(raw), raw: raw.toString("utf8") });
-  callback();
+  try {
+    const raw = await buffer(stream);
+    onMail({ mail: await PostalMime.parse(raw), raw: raw.toString("utf8") });
+    callback();
+  } catch (error) {
+    // The sender broke off in the middle: not a mail.
+    callback(error as Error);
+  }
 }
