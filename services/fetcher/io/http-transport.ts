@@ -4,6 +4,8 @@ import type { EgressGuard } from "./egress.ts";
 /** The connections of one process, each made through the guard. */
 export interface HttpTransport {
   dispatcher: Dispatcher;
+  /** Throws `refused` where the way out itself, the proxy, may not be reached. */
+  check(): void;
   close(): Promise<void>;
 }
 
@@ -35,9 +37,9 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
   };
   if (proxy === undefined) {
     const agent = new Agent({ ...settings, connect: guard.connector({ ...connect, allowH2: false }) });
-    return { dispatcher: agent, close: () => agent.destroy() };
+    return { dispatcher: agent, check: () => {}, close: () => agent.destroy() };
   }
-  guard.checkLiteral(new URL(proxy).hostname);
+  const { hostname } = new URL(proxy);
   const agent = new ProxyAgent({
     ...settings,
     uri: proxy,
@@ -45,5 +47,5 @@ export function createHttpTransport(options: HttpTransportOptions): HttpTranspor
     proxyTls: { lookup: guard.lookup, ...tls },
     requestTls: tls,
   });
-  return { dispatcher: agent, close: () => agent.destroy() };
+  return { dispatcher: agent, check: () => guard.checkLiteral(hostname), close: () => agent.destroy() };
 }

@@ -167,6 +167,10 @@ describe("io.http", () => {
     await expect(http.request({ url: "https://far.example/" })).rejects.toMatchObject({ kind: "unreachable" });
     await expect(http.request({ url: "https://10.0.0.1/" })).rejects.toMatchObject({ kind: "refused" });
     expect(asked).toEqual(["far.example:443"]);
+    for (const proxy of ["http://10.0.0.1:3128/", "http://localhost:3128/"]) {
+      const fenced = look({ proxy, allow: [] });
+      await expect(fenced.http.request({ url: "https://far.example/" })).rejects.toMatchObject({ kind: "refused" });
+    }
     proxy.closeAllConnections();
     proxy.close();
   });
@@ -214,6 +218,7 @@ describe("io.http before hostile servers", () => {
     ["another protocol", (socket) => socket.end("SSH-2.0-OpenSSH_9.2\r\n"), "malformed"],
     ["silence", () => {}, "timeout"],
     ["a header that never ends", (socket) => socket.write("HTTP/1.1 200 OK\r\nx-slow: "), "timeout"],
+    ["headers byte by byte", (socket) => drip(socket, "HTTP/1.1 200 OK\r\nx-slow: "), "timeout"],
     ["a body that stops", (socket) => socket.write("HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\na"), "timeout"],
     ["nothing but goodbye", (socket) => socket.end(), "unreachable"],
     ["a reset", (socket) => socket.resetAndDestroy(), "unreachable"],
@@ -257,6 +262,12 @@ function endless(socket: Socket, head: string | Buffer, piece: Buffer): void {
     if (!socket.destroyed) socket.once("drain", () => setImmediate(send));
   };
   send();
+}
+
+function drip(socket: Socket, head: string): void {
+  socket.write(head);
+  const timer = setInterval(() => socket.write("x"), 50);
+  socket.on("close", () => clearInterval(timer));
 }
 
 const gzipHead = Buffer.concat([

@@ -60,11 +60,12 @@ interface Received extends CachedAnswer {
  * is asked for at every look, however fresh the server called it.
  */
 export function createHttpIo(options: HttpIoOptions): HttpIo {
-  const { cache, credentials, limits, guard } = options;
+  const { cache, credentials, limits, guard, transport } = options;
   const random = options.random ?? Math.random;
 
   async function request(wanted: HttpRequest): Promise<HttpAnswer> {
     const ask = checked(wanted);
+    transport.check();
     guard.checkLiteral(ask.url.hostname);
     const key = { url: ask.url, headers: ask.headers, credential: credentials.fingerprintFor(ask.url) };
     const isCacheable = ask.method === "GET";
