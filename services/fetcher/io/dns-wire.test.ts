@@ -53,6 +53,21 @@ describe("messages", () => {
     for (let bytes = 0; bytes < answer.length; bytes++) expect(outcome(answer.subarray(0, bytes))).toBe("malformed");
   });
 
+  it.each([
+    [998, 998],
+    [1001, "malformed"],
+  ])("of %i records are read as %s: the work one message causes is bounded", (records, expected) => {
+    const many = Array.from({ length: records }, (_, index) => ({
+      type: "TXT" as const,
+      name: "example.test",
+      data: [String(index)],
+    }));
+    const flags = dnsPacket.RECURSION_AVAILABLE;
+    const questions = [{ type: "TXT" as const, name: "example.test" }];
+    const found = outcome(dnsPacket.encode({ type: "response", id, flags, questions, answers: many }));
+    expect(Array.isArray(found) ? found.length : found).toBe(expected);
+  });
+
   it("survives any bytes", () => {
     const start = answer.subarray(0, 12);
     const bytes = fc.uint8Array({ maxLength: 600 });
