@@ -4,6 +4,7 @@ import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { createMetrics } from "#runtime/metrics.ts";
 import { createStoreClient } from "#runtime/rpc.ts";
+import type { CallOptions } from "#runtime/rpc.ts";
 import { startNats } from "../../tests/support/nats.ts";
 import type { TestNats } from "../../tests/support/nats.ts";
 import { deliverEvent } from "./deliver.ts";
@@ -58,10 +59,10 @@ interface Notifier {
   metrics(): Promise<string>;
 }
 
-function createNotifier(notify: NotifySettings, claimant = "this"): Notifier {
+function createNotifier(notify: NotifySettings, claimant = "this", storeOptions: CallOptions = {}): Notifier {
   const registry = createMetrics("notifier");
   const options: DeliverOptions = {
-    store: createStoreClient(nc),
+    store: createStoreClient(nc, storeOptions),
     claimant,
     send: (event, destination) => sendTo(event, destination, { notify, readSecret: () => "", agent }),
     lanes: createLanes({ slotsEach: 2, patienceMs: 50 }),
@@ -212,7 +213,7 @@ describe("delivery", () => {
       await startReceiver((response) => void store.stop().then(() => response.writeHead(200).end())),
     );
     const { rows, events } = store;
-    const notifier = createNotifier(notifySettings({ webhookUrl: receiver.url }));
+    const notifier = createNotifier(notifySettings({ webhookUrl: receiver.url }), "this", { retryForMs: 0 });
     const event = someChangeEvent();
     const delivered = notifier.deliver(event);
     await vi.waitFor(() => expect(receiver.calls).toHaveLength(1));

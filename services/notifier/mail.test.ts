@@ -144,6 +144,25 @@ describe("mail", () => {
     expect(seen).toEqual([]);
   });
 
+  it("encrypts where the server offers it, and shows no password to a server that cannot prove its name", async () => {
+    const seen: unknown[] = [];
+    const mailbox = await openMailbox({
+      disabledCommands: [],
+      onMailFrom: (_address, session, callback) => {
+        seen.push({ isEncrypted: session.secure });
+        callback();
+      },
+      onAuth: ({ password }, _session, callback) => {
+        seen.push(password);
+        callback(null, { user: "x" });
+      },
+    });
+    expect(await send(someChangeEvent(), mailbox.port)).toMatchObject({ state: "delivered" });
+    const login = { host: "0.0.0.0", username: "notify", password: "secret" };
+    expect(await send(someChangeEvent(), mailbox.port, login)).toMatchObject({ state: "failed" });
+    expect(seen).toEqual([{ isEncrypted: true }]);
+  });
+
   it.each([
     [450, "failed"],
     [421, "failed"],
