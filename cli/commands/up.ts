@@ -84,7 +84,8 @@ async function waitUntilServing(system: System, port: number): Promise<void> {
   await system.services.waitUntilReady(readyWithinMs);
   const url = `http://localhost:${port}/`;
   for (let attempt = 1; attempt <= 50; attempt++) {
-    const response = await fetch(url, { signal: AbortSignal.timeout(5000) }).catch(() => null);
+    const headers = { accept: "text/html" };
+    const response = await fetch(url, { headers, signal: AbortSignal.timeout(5000) }).catch(() => null);
     if (response?.ok && (await response.text()).includes("<html")) return;
     await sleep(200);
   }
