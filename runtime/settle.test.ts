@@ -161,6 +161,24 @@ describe("consumeStream", () => {
     expect(counts).toEqual([1]);
   });
 
+  it("keeps the messages that wait for their turn in progress", async () => {
+    await workQueue("TURN", 1000);
+    const counts: number[] = [];
+    const consumer = consume(
+      "TURN",
+      async ({ deliveryCount }) => {
+        counts.push(deliveryCount);
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        return done;
+      },
+      1000,
+    );
+    await Promise.all(Array.from({ length: 12 }, (_, index) => put("TURN", `m${index}`)));
+    await vi.waitFor(async () => expect(await messagesIn("TURN")).toBe(0), { timeout: 25_000 });
+    await consumer.stop();
+    expect(counts).toEqual(Array.from({ length: 12 }, () => 1));
+  });
+
   it("goes on after its stream was deleted and made anew", async () => {
     await workQueue("ANEW");
     const handled: string[] = [];

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
+import pLimit from "p-limit";
+import type { LimitFunction } from "p-limit";
 import { streams, subjects, messageIds } from "#contracts/subjects.ts";
 import type { DeadLetter } from "#contracts/messages.ts";
 import type { Broker } from "./broker.ts";
@@ -27,7 +29,7 @@ export interface ConsumeOptions {
   stream: string;
   durable: string;
   deadKind: Parameters<typeof subjects.dead>[0];
-  /** Messages handled at the same time. */
+  /** Messages handled at the same time; more may wait here, kept in progress. */
   concurrency: number;
   ackWaitMs: number;
   log: Logger;
@@ -77,14 +79,16 @@ async function takeAll(
   signal: AbortSignal,
 ): Promise<void> {
   const stop = () => void messages.close();
+  const limit = pLimit(options.concurrency);
   signal.addEventListener("abort", stop, { once: true });
   // After a broker restart or a stream made anew the pull would idle for ever: give up and get the consumer again.
   void closeWhenLost(messages);
   try {
     for await (const message of messages) {
-      const settled = settleWhileAlive(message, options, signal).finally(() => inHand.delete(settled));
+      // Taken as it comes, so that it is kept in progress while it waits for its turn; the durable's
+      // `max_ack_pending` bounds how many can be here.
+      const settled = settleInTurn(message, limit, options, signal).finally(() => inHand.delete(settled));
       inHand.add(settled);
-      while (inHand.size >= options.concurrency) await Promise.race(inHand);
       if (signal.aborted) break;
     }
   } finally {
@@ -106,10 +110,17 @@ async function closeWhenLost(messages: ConsumerMessages): Promise<void> {
   }
 }
 
-async function settleWhileAlive(message: JsMsg, options: ConsumeOptions, signal: AbortSignal): Promise<void> {
+async function settleInTurn(
+  message: JsMsg,
+  limit: LimitFunction,
+  options: ConsumeOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const inProgress = setInterval(() => message.working(), options.ackWaitMs / 3);
   try {
-    await settle(message, options, signal);
+    await limit(async () => {
+      if (!signal.aborted) await settle(message, options, signal);
+    });
   } catch (error) {
     // Left unacknowledged: the server delivers it again.
     options.log.error({ err: error, subject: message.subject, sequence: message.seq }, "message not settled");

@@ -19,6 +19,18 @@ export interface Basis {
   fingerprint: string;
 }
 
+/** A discovery compares nothing. */
+export const noBasis: Basis = {
+  isWatched: true,
+  revision: 0,
+  previous: [],
+  state: null,
+  known: [],
+  moduleVersion: null,
+  optionsFingerprint: null,
+  fingerprint: fingerprint([]),
+};
+
 /** Values kept in memory over all resources. */
 const maxValues = 500_000;
 /** A basis is asked for again after so many looks, so that no disagreement with the store lasts. */
@@ -46,7 +58,9 @@ export function createBasisCache(store: StoreClient) {
       const { module, resource } = job;
       const read = await store.call("read.look", { module, resource, needs });
       const basis = { ...read, fingerprint: fingerprint(read.previous) };
-      cache.set(id, { basis, uses: 1 });
+      // What is not watched now may be in a moment, without a new revision.
+      if (basis.isWatched) cache.set(id, { basis, uses: 1 });
+      else cache.delete(id);
       return basis;
     },
     /** What the look saved without changing a value. */

@@ -11,7 +11,7 @@ import { optionsFingerprint } from "#runtime/load-modules.ts";
 import type { Logger } from "#runtime/log.ts";
 import { publish } from "#runtime/publish.ts";
 import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
-import { unchangedFingerprint } from "./basis.ts";
+import { noBasis, unchangedFingerprint } from "./basis.ts";
 import type { Basis, createBasisCache } from "./basis.ts";
 import type { LookCost, OpenedIo } from "./io/open-io.ts";
 import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
@@ -51,8 +51,8 @@ export async function runJob(message: JsMsg, limit: LaneLimit, parts: FetcherPar
   if (message.info.deliveryCount > maxDeliveries) return await rejectPoison(message, job, parts);
   // A crash of several fetchers by the same job is broken up by a random wait.
   await sleep(Math.random() * 500 * (message.info.deliveryCount - 1));
-  const basis = await parts.basis.get(job, definitionOf(job, parts));
-  if (!basis.isWatched && job.operation === "observation") {
+  const basis = job.operation === "discovery" ? noBasis : await parts.basis.get(job, definitionOf(job, parts));
+  if (!basis.isWatched) {
     log.info("job dropped: the resource is not watched any more");
     return await acknowledge(message, log);
   }
