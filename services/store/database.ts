@@ -83,8 +83,11 @@ function openPool({ url, log, connections }: DatabaseOptions): Pool {
     application_name: "paintdry-store",
     types: numericTypes(),
   });
-  // Without a listener an idle connection that PostgreSQL closes would end the process.
-  pool.on("error", (error) => log.warn({ err: error }, "idle connection to PostgreSQL lost"));
+  // Without a listener a connection that is lost between two statements would end the process.
+  pool.on("connect", (client) =>
+    client.on("error", (error) => log.warn({ err: error }, "connection to PostgreSQL lost")),
+  );
+  pool.on("error", () => undefined);
   return pool;
 }
 

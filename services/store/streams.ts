@@ -16,7 +16,9 @@ const clockDifference = "1 minute";
  * A stream stands that was made at that time. Another time than the known one is another incarnation: its messages
  * are numbered from 1 again, so its epoch is higher than any before, even if the database was restored from a backup.
  */
-export async function recordStream(database: Database, request: Request): Promise<StoreReply<"write.stream">> {
+export async function recordStream(database: Database, asked: Request): Promise<StoreReply<"write.stream">> {
+  // One writing for one time, however precisely a caller gives it.
+  const request = { ...asked, createdAt: new Date(asked.createdAt).toISOString() };
   return await database.transaction(async (tx) => {
     const known = await lockStream(tx, request);
     if (known.createdAt === request.createdAt && !known.isFirst) {

@@ -24,7 +24,7 @@ CREATE TABLE config_refusal (
   faults json NOT NULL
 );
 
--- What a stream's present incarnation is: `created_at` stays as the broker wrote it, to the nanosecond.
+-- What a stream's present incarnation is: when it was made, as ISO 8601 in milliseconds.
 CREATE TABLE stream_epoch (
   stream text PRIMARY KEY,
   created_at text NOT NULL,

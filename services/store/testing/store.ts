@@ -4,6 +4,7 @@ import type { Json } from "#contracts/canonical.ts";
 import type { Change, JobPosition } from "#contracts/messages.ts";
 import { storeRpc } from "#contracts/store.ts";
 import type { ChangeDraft, Commit, StoredValue, StoreReply, StoreRequest } from "#contracts/store.ts";
+import { resourceId } from "#contracts/subjects.ts";
 import type { RpcHandlers } from "#runtime/rpc.ts";
 import { startPostgres } from "../../../tests/support/postgres.ts";
 import { openDatabase } from "../database.ts";
@@ -142,7 +143,7 @@ export function seen(
   return {
     look: lookAt(root, job),
     expectedRevision,
-    result: { status: "seen", writes, changes: [], fingerprint: fingerprint(writes), ...result },
+    result: { status: "seen", writes, changes: [], ...result, fingerprint: result.fingerprint ?? fingerprint(writes) },
   };
 }
 
@@ -150,4 +151,11 @@ export function seen(
 export function committed(reply: StoreReply<"write.commit">): { revision: number; changes: Change[] } {
   if (reply.outcome !== "committed") throw new Error(`the outcome is ${JSON.stringify(reply)}`);
   return reply;
+}
+
+/** All history of a resource, oldest first. */
+export async function readHistoryOf({ store }: Pick<TestStore, "store">, root: string) {
+  const { module, resource } = refOf(root);
+  const page = await store["read.history"]({ resourceId: resourceId(module, resource), limit: 1000, cursor: null });
+  return page.items.toReversed();
 }
