@@ -1,12 +1,7 @@
 import type { Server } from "node:http";
 import fastifyWebsocket from "@fastify/websocket";
 import { fastify, LogController } from "fastify";
-import type {
-  FastifyBaseLogger,
-  FastifyInstance,
-  RawReplyDefaultExpression,
-  RawRequestDefaultExpression,
-} from "fastify";
+import type { FastifyInstance, RawReplyDefaultExpression, RawRequestDefaultExpression } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { Logger } from "#runtime/log.ts";
 import { answerBrokenRequest, answerError } from "./error-answers.ts";
@@ -20,7 +15,7 @@ export type Api = FastifyInstance<
   Server,
   RawRequestDefaultExpression,
   RawReplyDefaultExpression,
-  FastifyBaseLogger,
+  Logger,
   ZodTypeProvider
 >;
 
@@ -31,7 +26,7 @@ const maxMessageBytes = 1024;
 /** A server without routes yet: what holds for every request and answer is here. */
 export async function createApi({ log, guard }: { log: Logger; guard: GuardSettings }): Promise<Api> {
   const app = fastify({
-    loggerInstance: log as FastifyBaseLogger,
+    loggerInstance: log,
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: maxBodyBytes,
     requestTimeout: 30_000,
@@ -77,7 +72,7 @@ function parseJsonAlone(app: Api): void {
   app.removeAllContentTypeParsers();
   app.addContentTypeParser("application/json", { parseAs: "string" }, (request, body, done) => {
     if (body === "") return done(null, undefined);
-    parseJson(request, String(body), (error: Error | null, parsed?: unknown) => {
+    void parseJson(request, String(body), (error: Error | null, parsed?: unknown) => {
       if (!error) return done(null, parsed);
       done(new ProblemError("bad_json", `The body is not JSON: ${error.message}.`, { cause: error }));
     });

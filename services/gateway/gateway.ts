@@ -81,7 +81,9 @@ export async function buildGateway(
   addServiceRoutes(app, { metrics: options.metrics, notReadyBecause });
   await app.register(
     async (api: Api) => {
-      api.addHook("onRequest", async (_request, reply) => reply.header("cache-control", "no-store"));
+      api.addHook("onRequest", async (_request, reply) => {
+        reply.header("cache-control", "no-store");
+      });
       withMethodAnswers(api, () => {
         addReadRoutes(api, { ...options, countClients: live.clients });
         addActionRoutes(api, { ...options, call: options.call ?? {} });

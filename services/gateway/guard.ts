@@ -50,7 +50,7 @@ function isHostAllowed(hostname: string, { host, allowedHosts }: GuardSettings):
 }
 
 function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^127\./.test(host);
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
 }
 
 /** The name in a `Host` header, lower-cased, without the port; null where it is no host. */
