@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { DueJob } from "#contracts/store.ts";
 import { messageIds, resourceId } from "#contracts/subjects.ts";
