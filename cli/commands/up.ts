@@ -36,47 +36,70 @@ export function addUp(program: Command): void {
 
 async function runUntilStopped(port: number, configFile: string, dataFolder: string): Promise<void> {
   const terminal = createTerminal();
-  const interrupted = Promise.withResolvers<string>();
-  const state = { killNow: () => {}, isStopping: false };
-  const onSignal = (reason: string) => {
-    if (state.isStopping) {
-      // The next start recovers.
+  const stopping = listenForStop(terminal);
+  try {
+    const system = await startSystem({
+      dataFolder,
+      configFile,
+      host,
+      port,
+      onStarting: stopping.setKillNow,
+      onProgress: terminal.say,
+      onLine: terminal.showLine,
+    });
+    try {
+      if (!stopping.isAsked()) await Promise.race([waitUntilServing(system, port), stopping.asked]);
+      if (!stopping.isAsked()) {
+        terminal.ready(`paintdry is ready at http://localhost:${port}`);
+        terminal.say(`watching what ${configFile} names; data and logs in ${dataFolder}; Ctrl-C stops it`);
+      }
+      await stopping.asked;
+    } finally {
+      terminal.hush();
+      await system.stop();
+    }
+    terminal.say("stopped");
+  } finally {
+    stopping.close();
+  }
+}
+
+interface Stopping {
+  asked: Promise<void>;
+  isAsked(): boolean;
+  setKillNow(killNow: () => void): void;
+  close(): void;
+}
+
+/** The first signal asks for a clean stop, the second ends everything at once; the next start recovers from that. */
+function listenForStop(terminal: Terminal): Stopping {
+  const asked = Promise.withResolvers<void>();
+  const state = { killNow: () => {}, isAsked: false };
+  const onSignal = () => {
+    if (state.isAsked) {
       state.killNow();
       process.exit(130);
     }
-    state.isStopping = true;
+    state.isAsked = true;
     terminal.hush();
     terminal.say("stopping (Ctrl-C again: at once)");
-    interrupted.resolve(reason);
+    asked.resolve();
   };
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => onSignal(signal));
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, onSignal);
   // The set-up that runs us has died.
-  process.once("disconnect", () => onSignal("disconnect"));
-
-  const system = await startSystem({
-    dataFolder,
-    configFile,
-    host,
-    port,
-    onStarting: (killNow) => {
+  process.once("disconnect", onSignal);
+  return {
+    asked: asked.promise,
+    isAsked: () => state.isAsked,
+    setKillNow: (killNow) => {
       state.killNow = killNow;
     },
-    onProgress: terminal.say,
-    onLine: terminal.showLine,
-  });
-  try {
-    if (!state.isStopping) await Promise.race([waitUntilServing(system, port), interrupted.promise]);
-    if (!state.isStopping) {
-      terminal.ready(`paintdry is ready at http://localhost:${port}`);
-      terminal.say(`watching what ${configFile} names; data and logs in ${dataFolder}; Ctrl-C stops it`);
-    }
-    await interrupted.promise;
-  } finally {
-    terminal.hush();
-    await system.stop();
-  }
-  terminal.say("stopped");
-  process.exit(0);
+    close: () => {
+      // An open channel would keep this process.
+      process.off("disconnect", onSignal);
+      if (process.connected) process.disconnect();
+    },
+  };
 }
 
 /** Until every service is ready and the page really comes. */

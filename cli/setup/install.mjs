@@ -56,23 +56,23 @@ async function runNpmCi([program, ...before]) {
   say("installing packages (a minute or two the first time)");
   const startedAt = Date.now();
   const progress = setInterval(() => say(`still installing, ${Math.round((Date.now() - startedAt) / 1000)} s`), 15_000);
-  const { code, output } = await run(program, [
-    ...before,
-    "ci",
-    "--include=dev",
-    "--no-audit",
-    "--no-fund",
-    "--loglevel=error",
-  ]);
+  let { code, output } = await run(program, [...before, "ci", ...quietly]);
+  // `npm ci` refuses a lock file that was made where the registry lacked other platforms' optional packages; `npm
+  // install` takes the same versions from it, and leaves it as it is.
+  if (code !== 0 && output.includes("EUSAGE")) {
+    ({ code, output } = await run(program, [...before, "install", "--no-save", ...quietly]));
+  }
   clearInterval(progress);
   if (code !== 0) {
     throw new SetupError(
-      `npm ci failed:\n${output.trim().split("\n").slice(-15).join("\n")}\n` +
+      `npm could not install the packages:\n${output.trim().split("\n").slice(0, 15).join("\n")}\n` +
         "Check the network and the free disk space, then start again; npm config get registry shows where packages come from.",
     );
   }
   say(`packages installed in ${Math.round((Date.now() - startedAt) / 1000)} s`);
 }
+
+const quietly = ["--include=dev", "--no-audit", "--no-fund", "--loglevel=error"];
 
 function run(program, args) {
   return new Promise((resolve, reject) => {
