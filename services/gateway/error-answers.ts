@@ -29,6 +29,8 @@ function toProblem(error: unknown): ProblemError {
   const { code = "", statusCode = 500 } = error as Partial<FastifyError>;
   const known = frameworkCodes[code];
   if (known) return new ProblemError(known, undefined, { cause: error });
+  // A folder among the page's files.
+  if (statusCode === 403) return new ProblemError("unknown_route", undefined, { cause: error });
   if (statusCode >= 400 && statusCode < 500) {
     return new ProblemError("bad_request", undefined, { cause: error, status: statusCode });
   }

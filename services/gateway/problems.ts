@@ -53,7 +53,6 @@ export const problems = {
     sentence: "No collector answers now, so no look can be queued. Try again after `Retry-After` seconds.",
   },
   too_many_clients: { status: 503, sentence: "As many live connections are open as are allowed. Try again later." },
-  page_not_built: { status: 503, sentence: "The web page has not been built. Build it with `npx vite build`." },
 } as const satisfies Record<string, ProblemKind>;
 
 export type ProblemCode = keyof typeof problems;

@@ -155,7 +155,7 @@ export interface LiveClient {
 export async function openLive(gateway: Gateway, query = "", options: ClientOptions = {}): Promise<LiveClient> {
   const socket = new WebSocket(`${gateway.url.replace("http", "ws")}/api/v1/live${query}`, options);
   const frames: LiveFrame[] = [];
-  socket.on("message", (text) => frames.push(LiveFrame.parse(JSON.parse(String(text)))));
+  socket.on("message", (text: Buffer) => frames.push(LiveFrame.parse(JSON.parse(text.toString("utf8")))));
   const closed = new Promise<number>((resolve) => {
     socket.once("close", resolve);
   });

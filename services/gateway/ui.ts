@@ -28,6 +28,7 @@ export async function addUi(app: Api, folder: string): Promise<void> {
       reply.header("cache-control", isHashed ? "public, max-age=31536000, immutable" : "no-cache");
     },
   });
+  app.get("/", { schema: { hide: true } }, (_request, reply) => sendPage(reply, folder));
   app.setNotFoundHandler((request, reply) => answerUnknownPath(request, reply, folder));
 }
 
@@ -43,6 +44,10 @@ function answerUnknownPath(request: FastifyRequest, reply: FastifyReply, folder:
   }
   const takesHtml = request.headers.accept?.includes("text/html") ?? false;
   if (!takesHtml || path.startsWith(hashedFiles)) return sendProblem(reply, new ProblemError("unknown_route"));
+  return sendPage(reply, folder);
+}
+
+function sendPage(reply: FastifyReply, folder: string): FastifyReply {
   if (existsSync(join(folder, "index.html"))) return reply.code(200).sendFile("index.html");
   return reply.code(503).type("text/html; charset=utf-8").send(notBuiltPage);
 }
