@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import type { ConsumerMessages, JetStreamClient, JsMsg } from "@nats-io/jetstream";
 import pLimit from "p-limit";
 import type { LimitFunction } from "p-limit";
@@ -65,11 +66,20 @@ async function pump(options: ConsumeOptions, signal: AbortSignal): Promise<void>
       await takeAll(messages, options, inHand, signal);
     } catch (error) {
       if (signal.aborted) break;
-      options.log.warn({ err: error, stream: options.stream, durable: options.durable }, "consumer interrupted");
+      tellInterrupted(error, attempt, options);
       await sleep(backoffMs(attempt, { firstMs: 200, mostMs: 5000 }), undefined, { signal }).catch(() => {});
     }
   }
   await Promise.all(inHand);
+}
+
+/** At a start the streams may not have been made yet: that is no fault. */
+function tellInterrupted(error: unknown, attempt: number, { log, stream, durable }: ConsumeOptions): void {
+  const isMissing =
+    error instanceof JetStreamApiError &&
+    (error.code === JetStreamApiCodes.StreamNotFound || error.code === JetStreamApiCodes.ConsumerNotFound);
+  if (!isMissing) log.warn({ err: error, stream, durable }, "consumer interrupted");
+  else if (attempt === 1) log.info({ stream, durable }, "waiting for the stream and its durable to be made");
 }
 
 async function takeAll(

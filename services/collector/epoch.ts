@@ -1,3 +1,4 @@
+import { JetStreamApiCodes, JetStreamApiError } from "@nats-io/jetstream";
 import { streams } from "#contracts/subjects.ts";
 import type { Broker } from "#runtime/broker.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
@@ -21,7 +22,7 @@ async function readCreated({ jsm }: Broker): Promise<string | null> {
   try {
     return (await jsm.streams.info(streams.jobs)).created;
   } catch (error) {
-    if (error instanceof Error && /stream not found/i.test(error.message)) return null;
+    if (error instanceof JetStreamApiError && error.code === JetStreamApiCodes.StreamNotFound) return null;
     throw error;
   }
 }

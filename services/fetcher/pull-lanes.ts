@@ -119,8 +119,7 @@ async function pullClass(jobClass: JobClass, pull: Pull): Promise<void> {
     try {
       await sleep(parts.settings.restMs(lane), undefined, { signal });
       consumer ??= await parts.broker.js.consumers.get(streams.jobs, `${jobClass}-${lane}`);
-      const message = await consumer.next({ expires: 10_000 });
-      if (message) await handle(message, jobClass, pull);
+      await takeOne(consumer, jobClass, pull);
     } catch (error) {
       if (signal.aborted) return;
       consumer = undefined;
@@ -128,6 +127,22 @@ async function pullClass(jobClass: JobClass, pull: Pull): Promise<void> {
       parts.log.debug({ lane, jobClass, reason: errorMessage(error) }, "lane pull interrupted");
       await sleep(500, undefined, { signal }).catch(() => {});
     }
+  }
+}
+
+/** Waits a while for one message. At a stop the wait ends at once, and a message that came just then is given back. */
+async function takeOne(consumer: Consumer, jobClass: JobClass, pull: Pull): Promise<void> {
+  const { signal } = pull;
+  const batch = await consumer.fetch({ max_messages: 1, expires: 10_000 });
+  const stop = () => void batch.close();
+  signal.addEventListener("abort", stop, { once: true });
+  try {
+    for await (const message of batch) {
+      if (signal.aborted) message.nak();
+      else await handle(message, jobClass, pull);
+    }
+  } finally {
+    signal.removeEventListener("abort", stop);
   }
 }
 
