@@ -4,7 +4,6 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { StartError } from "#runtime/errors.ts";
 import { configPath, dataFolderPath } from "../config-path.ts";
 import type { LogLine } from "../embedded/log-lines.ts";
-import { checkPortIsFree } from "../embedded/ports.ts";
 import { startSystem } from "../embedded/system.ts";
 import type { System } from "../embedded/system.ts";
 import { plain } from "../report.ts";
@@ -27,7 +26,6 @@ export function addUp(program: Command): void {
     .option("--data <folder>", "where everything is kept (default .paintdry)")
     .option("--config <file>", "what is watched (default PAINTDRY_CONFIG, config/config-override.json or config.json)")
     .action(async (options: UpOptions) => {
-      await checkPortIsFree(options.port, host);
       const configFile = configPath(options.config);
       await requireConfig(configFile);
       await runUntilStopped(options.port, configFile, dataFolderPath(options.data));

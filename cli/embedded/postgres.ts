@@ -159,7 +159,7 @@ async function startReady(place: PostgresPlace, settings: PostgresSettings): Pro
         settings.onLine?.(line);
       },
     });
-    if (await answersQueries(child, settings)) return child;
+    if (await answersQueries(child, settings, place.folder)) return child;
     await child.stop("SIGKILL", 0);
     // After a kill the old server's last children need a moment to notice.
     const isOldServerEnding = lines.some((line) => /pre-existing shared memory|lock file .* already exists/.test(line));
@@ -187,7 +187,7 @@ function postgresEnvironment(): Record<string, string> {
   return { ...plainEnvironment(), LC_ALL: "C.UTF-8", LC_MESSAGES: "C" };
 }
 
-async function answersQueries(child: Child, settings: PostgresSettings): Promise<boolean> {
+async function answersQueries(child: Child, settings: PostgresSettings, folder: string): Promise<boolean> {
   for (let waitedMs = 0; waitedMs < 120_000 && !child.hasEnded(); waitedMs += 100) {
     const client = new Client({
       connectionString: postgresUrl(settings, "postgres"),
@@ -202,8 +202,8 @@ async function answersQueries(child: Child, settings: PostgresSettings): Promise
         await child.stop("SIGINT", 10_000);
         throw new StartError(
           "postgres_denied",
-          `the database in ${settings.folder} does not take the password that is kept for it. ` +
-            "Bring back the secrets file that belongs to it, or move the data folder away to start anew.",
+          `the database in ${folder} does not take the password that is kept for it. ` +
+            "Bring back the secrets.json that belongs to it, or move that folder away to start anew.",
           { cause: error },
         );
       }

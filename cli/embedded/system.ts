@@ -9,7 +9,7 @@ import type { LogLine } from "./log-lines.ts";
 import { findNatsServer } from "./nats-binary.ts";
 import { startNatsServer } from "./nats.ts";
 import { natsUrl, withOutsideUsers } from "./permission-file.ts";
-import { freePort } from "./ports.ts";
+import { checkPortIsFree, freePort } from "./ports.ts";
 import { ensureDatabase, postgresUrl, startPostgresServer } from "./postgres.ts";
 import { writePrivately } from "./private-file.ts";
 import { runServices } from "./run-services.ts";
@@ -52,6 +52,8 @@ export async function startSystem(options: SystemOptions): Promise<System> {
     folder.unlock();
   };
   try {
+    // Only now: what an earlier start left running may have held the port.
+    await checkPortIsFree(options.port, options.host);
     const keep = (server: Supervised) => void running.servers.push(server);
     const starting = [startBroker(options, folder, keep), startDatabase(options, folder, keep)] as const;
     // If one fails, the other is stopped only after it stands.
