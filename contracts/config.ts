@@ -45,11 +45,11 @@ const RuleMatch = z.strictObject({
 });
 
 const WebhookRoute = z.strictObject({
-  url: z.url({ protocol: /^https?$/ }),
+  url: z.url({ protocol: /^https?$/ }).describe("Where the event is posted; redirects are not followed."),
   secret: SecretRef.optional().describe("The key of the HMAC-SHA256 signature."),
 });
 
-const MailRoute = z.strictObject({ to: z.array(z.email()).min(1) });
+const MailRoute = z.strictObject({ to: z.array(z.email()).min(1).describe("The addresses it goes to.") });
 
 const NotifyRoute = z.strictObject({
   name: z.string().min(1).max(64).describe("Names the route in the delivery log."),
@@ -82,8 +82,8 @@ export const Config = z.strictObject({
   targets: z
     .array(
       z.strictObject({
-        modules: z.array(ModuleName).min(1),
-        resources: z.array(ResourceName),
+        modules: z.array(ModuleName).min(1).describe("By these modules…"),
+        resources: z.array(ResourceName).describe("…each of these, as the modules name them."),
         schedule: Schedule.optional(),
       }),
     )
@@ -91,11 +91,11 @@ export const Config = z.strictObject({
     .describe("What is watched: each of the resources by each of the modules."),
   modules: z.record(ModuleName, ModuleSection).default({}).describe("Options by module."),
   schedule: Schedule.extend({
-    every: period.default(3_600_000).describe("How often each resource is looked at."),
-    retryAfter: period.default(60_000).describe("How long after a failed look to try again; doubles up to `every`."),
-    soonerAfterChange: period.default(60_000).describe("How long after a change to look again."),
+    every: period.prefault("1h").describe("How often each resource is looked at."),
+    retryAfter: period.prefault("1m").describe("How long after a failed look to try again; doubles up to `every`."),
+    soonerAfterChange: period.prefault("1m").describe("How long after a change to look again."),
     announceAfter: z.int().positive().default(3).describe("Failed looks in a row before it is announced."),
-    rediscoverEvery: period.default(86_400_000).describe("How often discovery runs again."),
+    rediscoverEvery: period.prefault("1d").describe("How often discovery runs again."),
   }).prefault({}),
   limits: z
     .strictObject({
@@ -151,7 +151,7 @@ export const Config = z.strictObject({
     .strictObject({
       ignore: z.array(RuleMatch).default([]).describe("Changes that are recorded in the history but raise nothing."),
       severity: z
-        .array(RuleMatch.extend({ severity: Severity, reason: z.string().min(1) }))
+        .array(RuleMatch.extend({ severity: Severity, reason: z.string().min(1).describe("Shown with the change.") }))
         .default([])
         .describe("The first that matches decides the severity of a change."),
     })
@@ -164,10 +164,10 @@ export const Config = z.strictObject({
         .default([]),
       smtp: z
         .strictObject({
-          host: z.string().min(1),
+          host: z.string().min(1).describe("The mail server."),
           port: z.int().min(1).max(65_535).default(587),
           isTls: z.boolean().default(false).describe("TLS from the first byte; else STARTTLS where offered."),
-          from: z.string().min(1),
+          from: z.string().min(1).describe("The sender's address."),
           username: z.string().optional(),
           password: SecretRef.optional(),
         })

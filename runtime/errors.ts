@@ -1,11 +1,12 @@
 import { LookError } from "#contracts/look-error.ts";
+import type { StartErrorCode } from "./error-codes.ts";
 
 /** A start that cannot succeed: the message says what was wrong, where, and what to do. Ends the process. */
 export class StartError extends Error {
   override readonly name = "StartError";
-  readonly code: string;
+  readonly code: StartErrorCode;
 
-  constructor(code: string, message: string, options: { cause?: unknown } = {}) {
+  constructor(code: StartErrorCode, message: string, options: { cause?: unknown } = {}) {
     super(message, options);
     this.code = code;
   }
