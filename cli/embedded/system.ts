@@ -22,6 +22,8 @@ export interface SystemOptions {
   configFile: string;
   host: string;
   port: number;
+  /** More for all services. */
+  environment?: Record<string, string>;
   onProgress(text: string): void;
   onLine(name: string, line: LogLine): void;
   /** Handed what ends everything at once, before the first child runs. */
@@ -68,6 +70,7 @@ export async function startSystem(options: SystemOptions): Promise<System> {
       usersFile: folder.usersFile,
       host: options.host,
       gatewayPort: options.port,
+      environment: options.environment ?? {},
       onLine: options.onLine,
       onRunning: folder.noteRunning,
     });

@@ -18,7 +18,7 @@ import type { AlertEvent } from "./route.ts";
 import { sendTo } from "./send.ts";
 import type { NotifySettings } from "./send.ts";
 import { someChange, someChangeEvent, someHealthEvent } from "./testing/events.ts";
-import { startMailbox } from "./testing/mailbox.ts";
+import { startMailbox } from "../../cli/demo/servers/mailbox.ts";
 import { startReceiver } from "./testing/receiver.ts";
 import { notifySettings } from "./testing/settings.ts";
 import { serveStandInStore } from "./testing/stand-in-store.ts";

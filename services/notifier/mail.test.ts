@@ -4,8 +4,8 @@ import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
 import type { SMTPServerOptions } from "smtp-server";
 import { sendMail } from "./mail.ts";
-import { startMailbox } from "./testing/mailbox.ts";
-import type { Mailbox } from "./testing/mailbox.ts";
+import { startMailbox } from "../../cli/demo/servers/mailbox.ts";
+import type { Mailbox } from "../../cli/demo/servers/mailbox.ts";
 import { someChangeEvent, someHealthEvent } from "./testing/events.ts";
 
 const running: Mailbox[] = [];

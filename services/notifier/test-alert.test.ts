@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Config } from "#contracts/config.ts";
 import { StartError } from "#runtime/errors.ts";
-import { startMailbox } from "./testing/mailbox.ts";
+import { startMailbox } from "../../cli/demo/servers/mailbox.ts";
 import { startReceiver } from "./testing/receiver.ts";
 import { sendTest } from "./test-alert.ts";
 

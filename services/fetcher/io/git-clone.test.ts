@@ -7,8 +7,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { testGitIo, type TestGitIo } from "../../../tests/support/git-io.ts";
-import { makeTestRepository, type TestRepository } from "../../../tests/support/git-repository.ts";
-import { type GitServer, startGitServer } from "../../../tests/support/git-server.ts";
+import {
+  type GitServer,
+  type LocalRepository,
+  makeLocalRepository,
+  startGitServer,
+} from "../../../tests/support/git-server.ts";
 import { isMissing } from "../../../tests/support/peers.ts";
 
 const token = "s3cr3t-t0ken-of-ada";
@@ -93,7 +97,7 @@ describe.skipIf(isMissing("git"))("the branches that commits are on", () => {
     const origin = await server.createRepository("whole.git");
     const first = await origin.commit("main", "first");
     await origin.commit("main", "second");
-    const part = await makeTestRepository(join(server.root, "part.git"), "sha1");
+    const part = await makeLocalRepository(join(server.root, "part.git"), "sha1");
     await part.git(["fetch", "--quiet", "--depth=1", `file://${origin.folder}`, "+refs/heads/main:refs/heads/main"]);
     const answer = await io.git.branchesWith(`${server.url}/part.git`, [first]);
     expect(answer).toMatchObject({ outcome: "unknown", reason: expect.stringContaining("only a part") });
@@ -207,7 +211,7 @@ describe.skipIf(isMissing("git"))("the git child", () => {
 
   it("is not led to another place by a redirect", async () => {
     const other = await startGitServer();
-    const repository: TestRepository = await other.createRepository("r.git");
+    const repository: LocalRepository = await other.createRepository("r.git");
     const tip = await repository.commit("main", "first");
     const redirecting = createServer((request, response) => {
       response.writeHead(302, { location: `${other.url}${request.url}` }).end();

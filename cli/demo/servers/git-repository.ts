@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { mkdir, rm } from "node:fs/promises";
 
 /** A bare repository whose history is made step by step. Every date is fixed, so that ids are the same every time. */
-export interface TestRepository {
+export interface LocalRepository {
   folder: string;
   /** Runs git in it; answers its output without the last line feed. */
   git(arguments_: string[], input?: string): Promise<string>;
@@ -23,7 +23,7 @@ export interface TestRepository {
   remove(): Promise<void>;
 }
 
-export async function makeTestRepository(folder: string, objectFormat: "sha1" | "sha256"): Promise<TestRepository> {
+export async function makeLocalRepository(folder: string, objectFormat: "sha1" | "sha256"): Promise<LocalRepository> {
   await mkdir(folder, { recursive: true });
   let step = 0;
 
