@@ -79,7 +79,7 @@ export async function insertChanges(
     SELECT d.id, advanced.base + d.place, $2, $3, $4, d.attribute, d.kind, d.old_value::json, d.new_value::json,
       d.severity, d.reason, $5, $6, $7, $8, d.ordinal, $9, d.evidence
     FROM advanced, unnest($10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-        $17::int[], $18::text[]) WITH ORDINALITY
+        $17::bigint[], $18::text[]) WITH ORDINALITY
       AS d (id, attribute, kind, old_value, new_value, severity, reason, ordinal, evidence, place)`,
     [
       changes.length,

@@ -307,6 +307,17 @@ describe("a late look", () => {
     expect(values).toMatchObject({ values: [{ attribute: "a", value: 1 }] });
   });
 
+  it("is told once when another late look saw the same between the same two", async () => {
+    const { root, late } = await lateSetting("late-twice");
+    committed(await test.store["write.commit"](late));
+    for (const sequence of [14, 16]) {
+      const again = { ...late, look: lookAt(root, sequence) };
+      expect(committed(await test.store["write.commit"](again)).changes).toEqual([]);
+    }
+    const other = { ...late, look: lookAt(root, 17), result: { ...late.result, changes: [draft("a", 1, 9)] } };
+    expect(committed(await test.store["write.commit"](other)).changes).toHaveLength(1);
+  });
+
   it("is no way past the fence: a newer job is a conflict", async () => {
     const { root, late } = await lateSetting("late-newer");
     const reply = await test.store["write.commit"]({ ...late, look: lookAt(root, 99) });

@@ -7,10 +7,12 @@ import type { Database, Statements } from "./database.ts";
 import { dropEarlyLooks, wantEarlyLook } from "./early-looks.ts";
 import { clearFailures, recordFailure, retryAfterMs, unpublishedHealthOf } from "./failing.ts";
 import { isNewer } from "./job-order.ts";
+import { appendLateHistory, onlyUnknown } from "./late.ts";
+import { withoutUnknown } from "./imported.ts";
 import { isCommitted, lockLook } from "./look-row.ts";
 import type { LookRow } from "./look-row.ts";
 import { readSettings } from "./settings.ts";
-import { appendExistence, appendLateHistory, writeSavedState, writeValues } from "./values.ts";
+import { appendExistence, writeSavedState, writeValues } from "./values.ts";
 import type { Writing } from "./values.ts";
 
 type Result<Status> = Extract<Commit["result"], { status: Status }>;
@@ -72,7 +74,8 @@ async function recordSeen(tx: Statements, look: LookRow, request: Commit, result
   const hasNewState = state !== null && state !== (look.savedState ?? "null");
   const hasReturned = look.isThere === false;
   const isWritten = look.revision === 0 || result.writes.length > 0 || hasNewState || hasReturned;
-  const writing = planWriting(look, request, planChanges(result.changes), isWritten);
+  const news = look.isImported ? await withoutUnknown(tx, look, result.changes) : result.changes;
+  const writing = planWriting(look, request, planChanges(news), isWritten);
   await writeValues(tx, writing, result.writes);
   if (hasReturned) await appendExistence(tx, writing, false, true);
   if (hasNewState) await writeSavedState(tx, look.resourceKey, state);
@@ -108,7 +111,8 @@ async function recordFailed(tx: Statements, look: LookRow, request: Commit, { er
 }
 
 async function recordLate(tx: Statements, look: LookRow, request: Commit, result: Result<"late">): Promise<void> {
-  const writing = planWriting(look, request, planChanges(result.changes), false);
+  const unknown = await onlyUnknown(tx, look.resourceKey, request.look.job, result.changes);
+  const writing = planWriting(look, request, planChanges(unknown), false);
   await appendLateHistory(tx, writing);
   await insertChanges(tx, { ...look, ...request.look }, writing.changes, true);
 }
@@ -132,7 +136,7 @@ async function advance(
 ): Promise<void> {
   await tx.run(
     `UPDATE look SET revision = $2, fingerprint = $3, is_there = $4, fence_epoch = $5, fence_sequence = $6,
-        looked_at = $7, seen_at = $7, module_version = $8, options_fingerprint = $9
+        looked_at = $7, seen_at = $7, module_version = $8, options_fingerprint = $9, is_imported = is_imported AND NOT $4
       WHERE resource_key = $1`,
     [
       look.resourceKey,

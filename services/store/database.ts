@@ -1,9 +1,9 @@
 import { Pool, TypeOverrides, types } from "pg";
-import type { QueryConfig, QueryResult } from "pg";
+import type { ClientBase, QueryConfig, QueryResult } from "pg";
 import type { z } from "zod";
 import { RpcError } from "#runtime/errors.ts";
 import type { Logger } from "#runtime/log.ts";
-import { describeStatementError, isLostRace } from "./statement-errors.ts";
+import { describeStatementError, isLostRace, isOutage } from "./statement-errors.ts";
 
 /** What a statement function is handed: the database, or a transaction on it. */
 export interface Statements {
@@ -23,6 +23,8 @@ export interface Database extends Statements {
   snapshot<Result>(work: (tx: Statements) => Promise<Result>): Promise<Result>;
   /** Null, or why the last statement could not reach PostgreSQL. */
   unreachableBecause(): string | null;
+  /** How often a connection was lost or refused: after each, the database may be another than it was. */
+  outages(): number;
   close(): Promise<void>;
 }
 
@@ -36,8 +38,9 @@ export interface DatabaseOptions {
 }
 
 export function openDatabase(options: DatabaseOptions): Database {
-  const pool = openPool(options);
   let unreachable: string | null = null;
+  let outages = 0;
+  const pool = openPool(options, () => (outages += 1));
 
   async function guarded<Result>(work: () => Promise<Result>): Promise<Result> {
     try {
@@ -46,7 +49,10 @@ export function openDatabase(options: DatabaseOptions): Database {
       return result;
     } catch (error) {
       const described = describeStatementError(error);
-      if (described instanceof RpcError && described.code === "unavailable") unreachable = described.message;
+      if (described instanceof RpcError && described.code === "unavailable") {
+        unreachable = described.message;
+        if (isOutage(described)) outages += 1;
+      }
       throw described;
     }
   }
@@ -68,27 +74,40 @@ export function openDatabase(options: DatabaseOptions): Database {
     transaction: (work) => transaction("BEGIN", work),
     snapshot: (work) => transaction("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", work),
     unreachableBecause: () => unreachable,
+    outages: () => outages,
     close: () => pool.end(),
   };
 }
 
-function openPool({ url, log, connections }: DatabaseOptions): Pool {
+function openPool({ url, log, connections }: DatabaseOptions, onLost: () => void): Pool {
   const pool = new Pool({
     connectionString: url,
     max: connections ?? 10,
-    connectionTimeoutMillis: 5000,
+    connectionTimeoutMillis: 8000,
     statement_timeout: 20_000,
     // A store that was stopped in the middle must not hold its locks for ever.
     idle_in_transaction_session_timeout: 15_000,
     application_name: "paintdry-store",
     types: numericTypes(),
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool awaits it, though its type does not say so
+    onConnect: insistOnDurability,
   });
   // Without a listener a connection that is lost between two statements would end the process.
-  pool.on("connect", (client) =>
-    client.on("error", (error) => log.warn({ err: error }, "connection to PostgreSQL lost")),
-  );
+  pool.on("connect", (client) => {
+    client.on("error", (error) => {
+      onLost();
+      log.warn({ err: error }, "connection to PostgreSQL lost");
+    });
+  });
   pool.on("error", () => undefined);
   return pool;
+}
+
+/** What is answered as committed must survive the end of the server's process, whatever it is set to otherwise. */
+async function insistOnDurability(client: ClientBase): Promise<void> {
+  await client.query(
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'",
+  );
 }
 
 /** Counters stay far below 2^53, so a bigint is a number here. */

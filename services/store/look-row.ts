@@ -15,6 +15,7 @@ const LookRow = z.object({
   isThere: z.boolean().nullable(),
   fence: z.object({ epoch: count, sequence: count }),
   seenAt: instant.nullable(),
+  isImported: z.boolean(),
   savedState: z.string().nullable(),
 });
 /** Where a resource's looks stand, while its outcome is committed. */
@@ -31,7 +32,7 @@ export async function lockLook(tx: Statements, id: string): Promise<LookRow | nu
       })),
     `SELECT r.resource_key AS "resourceKey", r.host, r.owner, r.state, r.every_ms AS "everyMs", l.revision,
         l.is_there AS "isThere", l.fence_epoch AS "fenceEpoch", l.fence_sequence AS "fenceSequence",
-        l.seen_at AS "seenAt", (SELECT s.state FROM saved_state s WHERE s.resource_key = r.resource_key) AS "savedState"
+        l.seen_at AS "seenAt", l.is_imported AS "isImported", (SELECT s.state FROM saved_state s WHERE s.resource_key = r.resource_key) AS "savedState"
       FROM look l JOIN resource r USING (resource_key)
       WHERE r.id = $1
       FOR UPDATE OF l FOR SHARE OF r`,

@@ -27,6 +27,7 @@ type Recorded = [epoch: number, sequence: number, from: number, to: number, isLa
 /** What the store is to do, in memory: the newest look counts, and an older one adds only what is not known. */
 function createModel() {
   const log: Look[] = [];
+  const late: Look[] = [];
   const done = new Set<string>();
   const recorded: Recorded[] = [];
   const state = { fence: { epoch: 0, sequence: 0 }, current: null as number | null };
@@ -46,7 +47,14 @@ function createModel() {
     const before = log.findLast((entry) => compareJobs(entry.job, job) < 0)?.value;
     const after = log.find((entry) => compareJobs(entry.job, job) > 0)?.value;
     if (before === undefined || value === before || value === after) return;
+    const known = [...log, ...late].toSorted((a, b) => compareJobs(a.job, b.job));
+    const neighbours = [
+      known.findLast((entry) => compareJobs(entry.job, job) < 0),
+      known.find((entry) => compareJobs(entry.job, job) > 0),
+    ];
+    if (neighbours.some((entry) => entry?.value === value)) return;
     done.add(name);
+    late.push({ job, value });
     recorded.push([job.epoch, job.sequence, before, value, true]);
   }
   return { deliver, recorded, state };

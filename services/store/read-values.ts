@@ -93,7 +93,7 @@ async function readPast(tx: Statements, resourceKey: number, moment: Moment): Pr
         h.reason
       FROM history h
       WHERE h.resource_key = $1 AND NOT h.is_late AND h.attribute <> $2 AND ${isBefore}
-      ORDER BY h.attribute, h.job_epoch DESC, h.job_sequence DESC`,
+      ORDER BY h.attribute, h.job_epoch DESC, h.job_sequence DESC, h.ordinal DESC`,
     momentParameters(resourceKey, moment),
   );
 }
@@ -105,7 +105,7 @@ async function readFollowing(tx: Statements, resourceKey: number, job: JobPositi
         h.reason
       FROM history h
       WHERE h.resource_key = $1 AND NOT h.is_late AND h.attribute <> $2 AND (h.job_epoch, h.job_sequence) > ($3, $4)
-      ORDER BY h.attribute, h.job_epoch, h.job_sequence`,
+      ORDER BY h.attribute, h.job_epoch, h.job_sequence, h.ordinal`,
     [resourceKey, existsAttribute, job.epoch, job.sequence],
   );
 }
@@ -117,11 +117,11 @@ async function readExistence(tx: Statements, resourceKey: number, moment: Moment
     `SELECT value FROM (
       (SELECT 1 AS choice, h.new_value AS value FROM history h
         WHERE h.resource_key = $1 AND NOT h.is_late AND h.attribute = $2 AND ${isBefore}
-        ORDER BY h.job_epoch DESC, h.job_sequence DESC LIMIT 1)
+        ORDER BY h.job_epoch DESC, h.job_sequence DESC, h.ordinal DESC LIMIT 1)
       UNION ALL
       (SELECT 2, h.old_value FROM history h
         WHERE h.resource_key = $1 AND NOT h.is_late AND h.attribute = $2 AND NOT (${isBefore})
-        ORDER BY h.job_epoch, h.job_sequence LIMIT 1)
+        ORDER BY h.job_epoch, h.job_sequence, h.ordinal LIMIT 1)
     ) known ORDER BY choice LIMIT 1`,
     momentParameters(resourceKey, moment),
   );

@@ -26,7 +26,7 @@ CREATE TABLE change (
   recorded_at timestamp with time zone DEFAULT now() NOT NULL,
   job_epoch bigint NOT NULL,
   job_sequence bigint NOT NULL,
-  ordinal integer NOT NULL,
+  ordinal bigint NOT NULL,
   fetcher text NOT NULL,
   evidence_sha256 text,
   published_at timestamp with time zone,
@@ -176,6 +176,7 @@ CREATE TABLE history (
   revision bigint NOT NULL,
   job_epoch bigint NOT NULL,
   job_sequence bigint NOT NULL,
+  ordinal bigint DEFAULT 0 NOT NULL,
   old_value json NOT NULL,
   new_value json NOT NULL,
   was_present boolean NOT NULL,
@@ -189,7 +190,7 @@ CREATE TABLE history (
   FOREIGN KEY (change_id) REFERENCES change(id) DEFERRABLE INITIALLY DEFERRED,
   PRIMARY KEY (history_key),
   FOREIGN KEY (resource_key) REFERENCES resource(resource_key),
-  UNIQUE (resource_key, job_epoch, job_sequence, attribute)
+  UNIQUE (resource_key, job_epoch, job_sequence, attribute, ordinal)
 );
 
 CREATE TABLE incident (
@@ -214,6 +215,7 @@ CREATE TABLE look (
   seen_at timestamp with time zone,
   module_version integer,
   options_fingerprint text,
+  is_imported boolean DEFAULT false NOT NULL,
   PRIMARY KEY (resource_key),
   FOREIGN KEY (resource_key) REFERENCES resource(resource_key)
 ) WITH (fillfactor=60);

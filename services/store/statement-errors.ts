@@ -28,6 +28,14 @@ export function isLostRace(error: unknown): boolean {
   return ["40001", "40P01"].includes(codeOf(error));
 }
 
+/** Was PostgreSQL gone, so that what answers next may be another database? Waiting in the own queue is no outage. */
+export function isOutage(error: unknown): boolean {
+  if (error instanceof RpcError) return isOutage(error.cause);
+  if (error instanceof AggregateError) return error.errors.some(isOutage);
+  const code = codeOf(error);
+  return /^(?:08|57P)/.test(code) || temporarySystemErrors.test(code) || /terminated/i.test(errorMessage(error));
+}
+
 function isTemporary(error: unknown): boolean {
   if (error instanceof AggregateError) return error.errors.some(isTemporary);
   const code = codeOf(error);

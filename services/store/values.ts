@@ -94,33 +94,6 @@ export async function appendExistence(
   );
 }
 
-/** History of a look that came late: it stands in the history, and nowhere else. */
-export async function appendLateHistory(tx: Statements, writing: Writing): Promise<void> {
-  const standing = writing.changes.filter(({ kind, ordinal }) => kind !== "happened" && ordinal === 0);
-  if (standing.length === 0) return;
-  await tx.run(
-    `INSERT INTO history (resource_key, attribute, revision, job_epoch, job_sequence, old_value, new_value, was_present,
-        is_present, severity, reason, is_late, observed_at, change_id)
-      SELECT $1, w.attribute, $2, $3, $4, w.old_value::json, w.new_value::json, w.kind <> 'appeared',
-        w.kind <> 'disappeared', NULL, NULL, true, $5, w.change_id
-      FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[])
-        AS w (attribute, old_value, new_value, kind, change_id)
-      ORDER BY w.attribute`,
-    [
-      writing.resourceKey,
-      writing.revision,
-      writing.job.epoch,
-      writing.job.sequence,
-      writing.observedAt,
-      standing.map(({ attribute }) => attribute),
-      standing.map(({ oldValue }) => toJson(oldValue)),
-      standing.map(({ newValue }) => toJson(newValue)),
-      standing.map(({ kind }) => kind),
-      standing.map(({ id }) => id),
-    ],
-  );
-}
-
 /** Replaces what the module saved. */
 export async function writeSavedState(tx: Statements, resourceKey: number, state: string): Promise<void> {
   await tx.run(

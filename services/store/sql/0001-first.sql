@@ -83,7 +83,9 @@ CREATE TABLE look (
   looked_at timestamptz,
   seen_at timestamptz,
   module_version int,
-  options_fingerprint text
+  options_fingerprint text,
+  -- After values were taken over from CHANGES and until the next report: what events do not tell is not known.
+  is_imported boolean NOT NULL DEFAULT false
 ) WITH (fillfactor = 60);
 
 -- What a module saved for its next look, as canonical JSON.
@@ -201,8 +203,9 @@ CREATE TABLE change (
   recorded_at timestamptz NOT NULL DEFAULT now(),
   job_epoch bigint NOT NULL,
   job_sequence bigint NOT NULL,
-  -- The how-manieth of this attribute in its look: above 0 only for things that happened several times.
-  ordinal int NOT NULL,
+  -- Above 0 for further things that happened under one name in one look, and for what was taken over from CHANGES:
+  -- then the feed position, beside the last job known here, since an event does not tell its job.
+  ordinal bigint NOT NULL,
   fetcher text NOT NULL,
   evidence_sha256 text REFERENCES evidence,
   published_at timestamptz,
@@ -224,6 +227,8 @@ CREATE TABLE history (
   revision bigint NOT NULL,
   job_epoch bigint NOT NULL,
   job_sequence bigint NOT NULL,
+  -- As of the change, for what was taken over from CHANGES; else 0.
+  ordinal bigint NOT NULL DEFAULT 0,
   old_value json NOT NULL,
   new_value json NOT NULL,
   was_present boolean NOT NULL,
@@ -235,7 +240,7 @@ CREATE TABLE history (
   observed_at timestamptz NOT NULL,
   recorded_at timestamptz NOT NULL DEFAULT now(),
   change_id uuid REFERENCES change DEFERRABLE INITIALLY DEFERRED,
-  UNIQUE (resource_key, job_epoch, job_sequence, attribute)
+  UNIQUE (resource_key, job_epoch, job_sequence, attribute, ordinal)
 );
 CREATE INDEX history_of_resource ON history (resource_key, history_key);
 CREATE INDEX history_of_attribute ON history (resource_key, attribute, history_key);
