@@ -5,6 +5,10 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer } from "node:net";
+import { text as readText } from "node:stream/consumers";
+import { jetstream } from "@nats-io/jetstream";
+import { connect } from "@nats-io/transport-node";
+import type { NatsConnection } from "@nats-io/transport-node";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { projectFolder } from "../embedded/folders.ts";
 import { freePort } from "../embedded/ports.ts";
@@ -64,6 +68,15 @@ function runningChildren(): { pid: number; identity: string }[] {
   return Object.values(JSON.parse(readFileSync(join(folder, "data", "running.json"), "utf8")));
 }
 
+/** Adds an outside user to the running system, and connects as that user. */
+async function addUserAndConnect(name: string): Promise<NatsConnection> {
+  const args = ["cli/main.ts", "--json", "user", "add", name, "--data", join(folder, "data")];
+  const child = spawn(process.execPath, args, { cwd: projectFolder, stdio: ["ignore", "pipe", "inherit"] });
+  const { url: text, inboxPrefix } = JSON.parse(await readText(child.stdout)) as { url: string; inboxPrefix: string };
+  const url = new URL(text);
+  return await connect({ servers: url.host, user: url.username, pass: url.password, inboxPrefix });
+}
+
 describe("paintdry up", { timeout: 180_000 }, () => {
   it("serves the page, refuses a second start there, and a signal ends it all cleanly", async () => {
     const port = await freePort();
@@ -74,6 +87,11 @@ describe("paintdry up", { timeout: 180_000 }, () => {
     const children = runningChildren();
     expect(children.length).toBe(9);
     expect(statSync(join(folder, "data", "secrets.json")).mode & 0o777).toBe(0o600);
+
+    const outside = await addUserAndConnect("siem");
+    const consumer = await jetstream(outside).consumers.get("CHANGES", "ext-siem");
+    expect((await consumer.info()).num_pending).toBe(0);
+    await outside.close();
 
     const samePort = up(port, "other");
     expect(await samePort.ended).toBe(2);

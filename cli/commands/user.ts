@@ -2,13 +2,16 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { InvalidArgumentError } from "commander";
 import type { Command } from "commander";
+import { connectBroker } from "#runtime/broker.ts";
 import { StartError } from "#runtime/errors.ts";
+import { createLog } from "#runtime/log.ts";
+import { provision, subscriberDurable } from "#runtime/provision.ts";
 import { dataFolderPath } from "../config-path.ts";
 import { passwordVariable } from "../embedded/nats.ts";
 import { generatePassword, insertUsers, natsUrl, withOutsideUsers } from "../embedded/permission-file.ts";
-import { readNatsPort, runningPid, usersFileOf } from "../embedded/data-folder.ts";
+import { readNatsPort, readSecrets, runningPid, usersFileOf } from "../embedded/data-folder.ts";
 import { writePrivately } from "../embedded/private-file.ts";
-import { OutsideUser, permissionBlock, readUsers, writeUsers } from "../outside-users.ts";
+import { OutsideUser, permissionBlock, readUsers, subscribersOf, writeUsers } from "../outside-users.ts";
 import { CommandFailure, print } from "../report.ts";
 
 interface AddOptions {
@@ -34,7 +37,7 @@ export function addUser(program: Command): void {
       const isJson = program.opts<{ json?: boolean }>().json === true;
       const added = parseUser(name, options);
       if (options.conf) addToFile(added, resolve(options.conf), isJson);
-      else addToDataFolder(added, dataFolderPath(options.data), isJson);
+      else await addToDataFolder(added, dataFolderPath(options.data), isJson);
     });
 }
 
@@ -63,8 +66,9 @@ function parseUser(name: string, options: AddOptions): OutsideUser {
 }
 
 /** For `npm start`: a running broker takes the user over at once. */
-function addToDataFolder(user: OutsideUser, folder: string, isJson: boolean): void {
-  if (!existsSync(join(folder, "secrets.json"))) {
+async function addToDataFolder(user: OutsideUser, folder: string, isJson: boolean): Promise<void> {
+  const secrets = readSecrets(folder);
+  if (secrets === null) {
     throw new CommandFailure(`${folder} is no data folder: start paintdry once with npm start, or name it with --data`);
   }
   const file = usersFileOf(folder);
@@ -75,17 +79,32 @@ function addToDataFolder(user: OutsideUser, folder: string, isJson: boolean): vo
   writeUsers(file, all);
   const blocks = all.map((one) => permissionBlock(one, JSON.stringify(one.password)));
   writePrivately(join(folder, "nats-server.conf"), withOutsideUsers(blocks));
+  const port = readNatsPort(folder) ?? 4222;
   const pid = runningPid(folder, "nats");
-  // The broker reads its users anew; connections stay.
-  if (pid !== null) process.kill(pid, "SIGHUP");
-  const url = natsUrl(readNatsPort(folder) ?? 4222, user.name, password);
+  if (pid !== null) {
+    // The broker reads its users anew; connections stay.
+    process.kill(pid, "SIGHUP");
+    await makeDurables(natsUrl(port, "provisioner", secrets.nats.provisioner), all);
+  }
+  const url = natsUrl(port, user.name, password);
   const isInForce = pid !== null;
   print(isJson, { ...user, url, inboxPrefix: `_INBOX_${user.name}`, isInForce }, () => [
     `user ${user.name} is added${isInForce ? "" : " and in force from the next start on"}:`,
     `  ${url}`,
     `  inbox prefix _INBOX_${user.name}`,
-    ...(user.kind === "subscriber" ? [`  durable ext-${user.name} on the stream CHANGES`] : []),
+    ...(user.kind === "subscriber" ? [`  durable ${subscriberDurable(user.name)} on the stream CHANGES`] : []),
   ]);
+}
+
+/** The provisioner would make them within half a minute; here they are made at once. */
+async function makeDurables(url: string, users: OutsideUser[]): Promise<void> {
+  const log = createLog("paintdry", { PAINTDRY_LOG_LEVEL: "silent" });
+  const broker = await connectBroker({ natsUrl: url, natsCaFile: null }, "user-add", log);
+  try {
+    await provision(broker, log, { subscribers: subscribersOf(users), storeWaitMs: 0 });
+  } finally {
+    await broker.close();
+  }
 }
 
 function addToFile(user: OutsideUser, file: string, isJson: boolean): void {

@@ -63,6 +63,12 @@ export function usersFileOf(path: string): string {
   return join(path, "users.json");
 }
 
+/** The generated passwords of a data folder, or null before the first start. */
+export function readSecrets(path: string): Secrets | null {
+  const file = join(path, "secrets.json");
+  return existsSync(file) ? parseSecrets(file) : null;
+}
+
 /** The process of that name which runs in a data folder, or null. */
 export function runningPid(path: string, name: string): number | null {
   const found = readRunning(join(path, "running.json"))[name];
