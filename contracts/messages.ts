@@ -100,8 +100,15 @@ export const Report = z.object({
   observations: z.array(Observation),
   happenings: z.array(Happening),
   unseen: z.array(Unseen),
+  /** What appears or disappears under these names is stored, and is no change of its own. */
+  baseline: z.array(AttributeName).optional(),
 });
 export type Report = z.infer<typeof Report>;
+
+/** Does a name stand for an attribute? One that ends in `/` stands for all its members. */
+export function standsFor(name: string, attribute: string): boolean {
+  return name.endsWith("/") ? attribute.startsWith(name) : attribute === name;
+}
 
 const LookFacts = z.object({
   module: ModuleName,

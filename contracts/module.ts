@@ -103,6 +103,7 @@ export type ObservationAnswer =
   | ({ type: "observe"; attribute: string; value: Json } & Standing)
   | { type: "happened"; name: string; detail: Json; severity: Severity; reason: string; evidence?: Evidence }
   | { type: "unseen"; attribute: string; reason: string }
+  | { type: "baseline"; attribute: string }
   | { type: "gone"; reason: string }
   | { type: "save"; state: Json };
 
@@ -142,6 +143,14 @@ export function happened(
 /** This look could not see the attribute, or with a name ending in `/` any of its members: not taken as gone. */
 export function unseen(attribute: string, reason: string): ObservationAnswer {
   return { type: "unseen", attribute, reason };
+}
+
+/**
+ * The attribute, or with a name ending in `/` any of its members, appears or disappears in this look only because another
+ * value of the report says so (a page where there was a redirect): it is stored, and is no change of its own.
+ */
+export function baseline(attribute: string): ObservationAnswer {
+  return { type: "baseline", attribute };
 }
 
 /** A definitive answer that the resource does not exist. */

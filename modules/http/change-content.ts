@@ -1,8 +1,8 @@
 import type { Json } from "#contracts/canonical.ts";
 import type { Assessment } from "#contracts/module.ts";
 import type { Change } from "./change.ts";
-import { asText, asTexts, compareSets } from "./follows.ts";
 import { linkHost } from "./links.ts";
+import { asRecord, asText, asTexts, compareSets } from "./values.ts";
 import { isSameSite } from "../shared/web.ts";
 
 /** Members a list gained, by how well their hosts were known before. */
@@ -13,7 +13,7 @@ interface Gained {
   strange: string[];
 }
 
-function gainedBy({ resource, oldValue, newValue }: Change): Gained {
+function gainedBy({ resource, oldValue, newValue }: Pick<Change, "resource" | "oldValue" | "newValue">): Gained {
   const { added, removed } = compareSets(oldValue, newValue);
   const own = new URL(resource);
   const used = new Set([own.host, ...asTexts(oldValue).map(linkHost)]);
@@ -21,42 +21,35 @@ function gainedBy({ resource, oldValue, newValue }: Change): Gained {
   return { added, removed, strange };
 }
 
+/** Sources first: a new one explains a higher count; then the pins; then code that stands in the page itself. */
 export function changeOfScripts(request: Change): Assessment {
   const first = seenFirst(request, "scripts");
   if (first !== null) return first;
-  const { added, strange } = gainedBy(request);
+  const [old, now] = [asRecord(request.oldValue), asRecord(request.newValue)];
+  const sources = { resource: request.resource, oldValue: old["sources"] ?? [], newValue: now["sources"] ?? [] };
+  const { added, removed, strange } = gainedBy(sources);
   if (strange.length > 0) {
     return { severity: "high", reason: `a script is now loaded from ${hosts(strange)}, which was not used before` };
   }
   if (added.length > 0) return { severity: "medium", reason: `another script is now loaded from ${hosts(added)}` };
-  return { severity: "notice", reason: "a script is no longer loaded" };
+  const pins = changeOfPins(asRecord(old["integrity"] ?? null), asRecord(now["integrity"] ?? null), removed);
+  if (pins !== null) return pins;
+  const gained = Number(now["count"]) - Number(old["count"]);
+  const counts = `the page has ${asText(now["count"] ?? null)} script tags instead of ${asText(old["count"] ?? null)}`;
+  if (gained > 0) return { severity: "medium", reason: `${counts}: one was put into it` };
+  if (removed.length > 0) return { severity: "notice", reason: "a script is no longer loaded" };
+  if (gained < 0) return { severity: "notice", reason: counts };
+  return { severity: "none", reason: "another script is pinned by its hash" };
 }
 
-export function changeOfScriptCount({ kind, oldValue, newValue, context }: Change): Assessment {
-  if (kind === "appeared")
-    return { severity: "none", reason: "the scripts of the page were counted for the first time" };
-  if (kind === "disappeared") return { severity: "notice", reason: "the answer is no page any more" };
-  if (isFollowing(context)) return { severity: "none", reason: "follows from the change of script_sources" };
-  if (Number(newValue) > Number(oldValue)) {
-    return {
-      severity: "medium",
-      reason: `the page has ${asText(newValue)} script tags instead of ${asText(oldValue)}: one was put into it`,
-    };
-  }
-  return { severity: "notice", reason: `the page has ${asText(newValue)} script tags instead of ${asText(oldValue)}` };
-}
-
-export function changeOfIntegrity({ kind, oldValue, newValue }: Change): Assessment {
-  const old = asRecord(oldValue);
-  const now = asRecord(newValue);
-  if (kind === "appeared") return { severity: "none", reason: "scripts of other sites are pinned by their hashes" };
+/** A pin that is lost with its script is no news; one that is gained neither. */
+function changeOfPins(old: Record<string, Json>, now: Record<string, Json>, removed: string[]): Assessment | null {
   const moved = Object.keys(old).find((source) => source in now && now[source] !== old[source]);
   if (moved !== undefined)
     return { severity: "medium", reason: `the script ${brief(moved)} is pinned to other content` };
-  const lost = Object.keys(old).find((source) => !(source in now));
-  if (lost !== undefined)
-    return { severity: "medium", reason: `the script ${brief(lost)} is no longer pinned by its hash` };
-  return { severity: "none", reason: "another script is pinned by its hash" };
+  const lost = Object.keys(old).find((source) => !(source in now) && !removed.includes(source));
+  if (lost === undefined) return null;
+  return { severity: "medium", reason: `the script ${brief(lost)} is no longer pinned by its hash` };
 }
 
 export function changeOfFrames(request: Change): Assessment {
@@ -88,8 +81,6 @@ export function changeOfDomains(request: Change): Assessment {
   const first = seenFirst(request, "links to other sites");
   if (first !== null) return first;
   const { added } = compareSets(request.oldValue, request.newValue);
-  if (isFollowing(request.context))
-    return { severity: "none", reason: "follows from the change of another list of this page" };
   if (added.length > 0) return { severity: "medium", reason: `the page now points to ${listed(added)}` };
   return { severity: "notice", reason: "the page no longer points to a site" };
 }
@@ -133,14 +124,6 @@ function elsewhere(link: Json, resource: string): boolean {
 
 function hostname(link: string): string {
   return URL.parse(link)?.hostname ?? "";
-}
-
-function isFollowing(context: Json): boolean {
-  return typeof context === "object" && context !== null && !Array.isArray(context) && context["follows"] === true;
-}
-
-function asRecord(value: Json): Record<string, Json> {
-  return typeof value === "object" && value !== null && !Array.isArray(value) ? value : {};
 }
 
 /** The hosts of links, or the scheme of one that has none. */

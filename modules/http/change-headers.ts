@@ -1,7 +1,7 @@
 import type { Json } from "#contracts/canonical.ts";
 import type { Assessment } from "#contracts/module.ts";
 import type { Change } from "./change.ts";
-import { asTexts, compareSets } from "./follows.ts";
+import { asTexts, compareSets } from "./values.ts";
 import { cspAttribute, hstsAttribute, hstsSeconds } from "./security-headers.ts";
 
 /** Headers that protect: losing one is worse than an ordinary header's change. */
@@ -74,17 +74,24 @@ function changeOfPolicy({ oldValue, newValue }: Change): Assessment {
       severity: ofScripts.test(lost) ? "high" : "medium",
       reason: `the policy no longer has ${lost.slice(0, 100)}`,
     };
-  const { added } = compareSets(oldValue, newValue);
+  const { added, removed } = compareSets(oldValue, newValue);
+  if ([...added, ...removed].every(isHash))
+    return { severity: "notice", reason: "the policy allows other inline scripts or styles, by their hashes" };
   return {
     severity: "notice",
     reason: `the policy says something else${added[0] === undefined ? "" : `: ${added[0].slice(0, 200)}`}`,
   };
 }
 
+function isHash(line: string): boolean {
+  return line.startsWith("'");
+}
+
 /** `script-src 'self' a.example` → `script-src`: its sources. */
 function sourcesByDirective(value: Json): Map<string, string[]> {
+  const lines = asTexts(value).filter((line) => !isHash(line));
   return new Map(
-    asTexts(value).map((line): [string, string[]] => {
+    lines.map((line): [string, string[]] => {
       const [, name = "", sources = ""] = /^((?:\d+: )?\S+) ?(.*)$/.exec(line) ?? [];
       return [name, sources.split(" ").filter((source) => source !== "")];
     }),

@@ -23,6 +23,11 @@ function assess(attribute: string, oldValue: Json, newValue: Json, more: Partial
   });
 }
 
+const scripts = (sources: Json, count = 3, integrity?: Json): Json => ({
+  count,
+  sources,
+  ...(integrity === undefined ? {} : { integrity }),
+});
 const own = "https://shop.example.org/a.js";
 const cdn = "https://cdn.example/lib.js";
 
@@ -30,39 +35,53 @@ describe("how bad a change of a page is", () => {
   it.each<[string, string, Json, Json, string, string]>([
     [
       "a script from a new host",
-      "script_sources",
-      [own],
-      [own, "https://evil.example/x.js"],
+      "scripts",
+      scripts([own]),
+      scripts([own, "https://evil.example/x.js"], 4),
       "high",
       "a script is now loaded from evil.example, which was not used before",
     ],
     [
       "the host of a script replaced",
-      "script_sources",
-      [cdn],
-      ["https://cdn.evil.example/lib.js"],
+      "scripts",
+      scripts([cdn]),
+      scripts(["https://cdn.evil.example/lib.js"], 4),
       "high",
       "cdn.evil.example",
     ],
-    ["a page's first script", "script_sources", [], ["https://evil.example/x.js"], "high", "evil.example"],
-    ["a script without a host", "script_sources", [own], [own, "data:sha256-1234"], "high", "a data: address"],
+    [
+      "a page's first script",
+      "scripts",
+      scripts([], 0),
+      scripts(["https://evil.example/x.js"], 1),
+      "high",
+      "evil.example",
+    ],
+    [
+      "a script without a host",
+      "scripts",
+      scripts([own]),
+      scripts([own, "data:sha256-1234"]),
+      "high",
+      "a data: address",
+    ],
     [
       "another script of a used host",
-      "script_sources",
-      [cdn],
-      [cdn, "https://cdn.example/b.js"],
+      "scripts",
+      scripts([cdn]),
+      scripts([cdn, "https://cdn.example/b.js"], 4),
       "medium",
       "cdn.example",
     ],
     [
       "another script of the page's own site",
-      "script_sources",
-      [],
-      ["https://static.example.org/b.js"],
+      "scripts",
+      scripts([]),
+      scripts(["https://static.example.org/b.js"], 4),
       "medium",
       "static.example.org",
     ],
-    ["a script taken out", "script_sources", [own, cdn], [own], "notice", "no longer"],
+    ["a script taken out", "scripts", scripts([own, cdn]), scripts([own], 2), "notice", "no longer"],
     ["a frame from a new host", "frame_sources", [], ["https://evil.example/"], "high", "evil.example"],
     [
       "a form that sends elsewhere",
@@ -91,17 +110,33 @@ describe("how bad a change of a page is", () => {
     ],
     ["a new link to a site", "external_domains", [], ["evil.example"], "medium", "evil.example"],
     ["a link less", "external_domains", ["evil.example"], [], "notice", "no longer"],
-    ["an inline script", "script_count", 3, 4, "medium", "4 script tags instead of 3"],
-    ["a script tag less", "script_count", 4, 3, "notice", "3 script tags instead of 4"],
+    ["an inline script", "scripts", scripts([own], 3), scripts([own], 4), "medium", "4 script tags instead of 3"],
+    ["a script tag less", "scripts", scripts([own], 4), scripts([own], 3), "notice", "3 script tags instead of 4"],
+    ["a pin gained", "scripts", scripts([cdn], 1), scripts([cdn], 1, { [cdn]: "sha256-a" }), "none", "pinned"],
+    [
+      "a pinned script taken out",
+      "scripts",
+      scripts([cdn], 1, { [cdn]: "sha256-a" }),
+      scripts([], 0),
+      "notice",
+      "no longer",
+    ],
     [
       "other pinned content",
-      "script_integrity",
-      { [cdn]: "sha256-a" },
-      { [cdn]: "sha256-b" },
+      "scripts",
+      scripts([cdn], 1, { [cdn]: "sha256-a" }),
+      scripts([cdn], 1, { [cdn]: "sha256-b" }),
       "medium",
       "other content",
     ],
-    ["a pin lost", "script_integrity", { [cdn]: "sha256-a" }, {}, "medium", "no longer pinned"],
+    [
+      "a pin lost",
+      "scripts",
+      scripts([cdn], 1, { [cdn]: "sha256-a" }),
+      scripts([cdn], 1),
+      "medium",
+      "no longer pinned",
+    ],
     ["the policy gone", csp, ["default-src 'self'"], [], "high", "is gone"],
     ["a policy where there was none", csp, [], ["default-src 'self'"], "none", "limits"],
     [
@@ -116,6 +151,14 @@ describe("how bad a change of a page is", () => {
     ["the script directive gone", csp, ["img-src *", "script-src 'self'"], ["img-src *"], "high", "script-src"],
     ["another directive gone", csp, ["img-src *", "script-src 'self'"], ["script-src 'self'"], "medium", "img-src"],
     ["a directive more", csp, ["script-src 'self'"], ["img-src 'self'", "script-src 'self'"], "notice", "img-src"],
+    [
+      "other hashes",
+      csp,
+      ["'sha256-a'", "script-src 'self'"],
+      ["'sha256-b'", "script-src 'self'"],
+      "notice",
+      "by their hashes",
+    ],
     ["HSTS gone", hsts, "max-age=31536000", "", "high", "is gone"],
     ["HSTS switched off", hsts, "max-age=31536000", "max-age=0", "high", "is gone"],
     ["HSTS without subdomains", hsts, "max-age=9; includesubdomains", "max-age=9", "medium", "subdomains"],
@@ -154,10 +197,14 @@ describe("how bad a change of a page is", () => {
     expect(assess(attribute, oldValue, newValue)).toEqual({ severity, reason: expect.stringContaining(reason) });
   });
 
-  it("is nothing where a list that is judged by itself explains it", () => {
-    const context = { follows: true };
-    expect(assess("script_count", 1, 2, { context }).severity).toBe("none");
-    expect(assess("external_domains", [], ["evil.example"], { context }).severity).toBe("none");
+  it("says where a page redirects now", () => {
+    const context = { location: "https://evil.example/" };
+    expect(assess("status_code", 200, 301, { context })).toEqual({
+      severity: "high",
+      reason: "the page now redirects to another site, evil.example",
+    });
+    const own = { location: "https://www.example.org/" };
+    expect(assess("status_code", 200, 301, { context: own }).severity).toBe("medium");
   });
 
   it("is at least what the new value is by itself", () => {
@@ -179,17 +226,10 @@ describe("how bad a change of a page is", () => {
   });
 
   it("is nothing, or little, when a page is first seen, or is none any more", () => {
-    for (const attribute of [
-      "script_sources",
-      "frame_sources",
-      "external_domains",
-      "script_count",
-      "status_code",
-      "content_type",
-    ]) {
+    for (const attribute of ["scripts", "frame_sources", "external_domains", "status_code", "content_type"]) {
       expect(assess(attribute, null, ["x"], { kind: "appeared" }).severity).toBe("none");
     }
-    for (const attribute of ["script_sources", "external_domains", "header/server", "cookie/a"]) {
+    for (const attribute of ["scripts", "external_domains", "header/server", "cookie/a"]) {
       expect(assess(attribute, ["x"], null, { kind: "disappeared" }).severity).toBe("notice");
     }
     expect(assess("header/x-frame-options", "DENY", null, { kind: "disappeared" }).severity).toBe("medium");

@@ -7,16 +7,14 @@ import {
   changeOfDownloads,
   changeOfForms,
   changeOfFrames,
-  changeOfIntegrity,
   changeOfRefresh,
-  changeOfScriptCount,
   changeOfScripts,
 } from "./change-content.ts";
-import { asText } from "./follows.ts";
 import { findKnownPath } from "./known-paths.ts";
 import { changeOfCookie, changeOfHeader } from "./change-headers.ts";
 import { isSameSite } from "../shared/web.ts";
 import type { HttpOptions } from "./options.ts";
+import { asRecord, asText } from "./values.ts";
 
 export type Change = ChangeRequest<HttpOptions>;
 
@@ -40,14 +38,8 @@ const judges: Record<string, (request: Change) => Assessment> = {
   status_code: changeOfStatus,
   redirect_location: changeOfRedirect,
   "header/": changeOfHeader,
-  csp_hashes: () => ({
-    severity: "notice",
-    reason: "the policy allows other inline scripts or styles, by their hashes",
-  }),
   "cookie/": changeOfCookie,
-  script_count: changeOfScriptCount,
-  script_sources: changeOfScripts,
-  script_integrity: changeOfIntegrity,
+  scripts: changeOfScripts,
   frame_sources: changeOfFrames,
   form_actions: changeOfForms,
   base_href: changeOfBase,
@@ -75,6 +67,8 @@ function changeOfStatus(request: Change): Assessment {
   const { kind, oldValue, newValue, oldSeverity } = request;
   const standing = standingOf(request);
   if (standing !== null) return standing;
+  const strange = strangeTarget(request);
+  if (strange !== null) return { severity: "high", reason: `the page now redirects to another site, ${strange}` };
   if (kind === "appeared") return { severity: "none", reason: "the status was seen for the first time" };
   const moved = `the server answers ${asText(newValue)} instead of ${asText(oldValue)}`;
   if (oldSeverity !== null && isFinding(oldSeverity))
@@ -85,6 +79,13 @@ function changeOfStatus(request: Change): Assessment {
   const now = Math.floor(Number(newValue) / 100);
   if (before === now) return { severity: "notice", reason: moved };
   return { severity: "medium", reason: `${meaningOf(before, now)}: ${moved}` };
+}
+
+/** The host that a new redirect leads to, if that is not of the page's own site. */
+function strangeTarget({ resource, context }: Change): string | null {
+  const { location } = asRecord(context);
+  if (typeof location !== "string") return null;
+  return isSameSite(hostOf(resource), hostOf(location)) ? null : hostOf(location) || "which is none";
 }
 
 function meaningOf(before: number, now: number): string {

@@ -21,14 +21,16 @@ describe("a page's content", () => {
       <a href="/files/app-1.0.tar.gz">get</a> <a download href="/plain">get</a> <a href="https://www.example.org/x">own</a>
       <a href="mailto:a@b.example">mail</a> <img srcset="https://img.example/1.png 1x, https://img2.example/2.png 2x">`);
     expect(content).toEqual({
-      scriptCount: 3,
-      scriptSources: [
-        "https://cdn.example/lib.js",
-        "https://svg.example/x.js",
-        "https://www.example.org/module.mjs",
-        "https://www.example.org/shop/preloaded.js",
-      ],
-      scriptIntegrity: { "https://cdn.example/lib.js": "sha256-a sha384-b" },
+      scripts: {
+        count: 3,
+        sources: [
+          "https://cdn.example/lib.js",
+          "https://svg.example/x.js",
+          "https://www.example.org/module.mjs",
+          "https://www.example.org/shop/preloaded.js",
+        ],
+        integrity: { "https://cdn.example/lib.js": "sha256-a sha384-b" },
+      },
       frameSources: ["https://frames.example/", "https://www.example.org/movie.swf"],
       formActions: [
         "https://pay.example/submit",
@@ -37,30 +39,42 @@ describe("a page's content", () => {
       ],
       baseHref: null,
       metaRefresh: null,
-      externalDomains: [
-        "cdn.example",
-        "fonts.example",
-        "frames.example",
-        "img.example",
-        "img2.example",
-        "pay.example",
-        "svg.example",
-      ],
+      externalDomains: ["fonts.example", "img.example", "img2.example"],
       downloadLinks: ["https://www.example.org/files/app-1.0.tar.gz", "https://www.example.org/plain"],
     });
   });
 
   it("counts the scripts inside srcdoc frames", () => {
     const content = read(`<iframe srcdoc="&lt;script src='https://evil.example/x.js'&gt;&lt;/script&gt;"></iframe>`);
-    expect([content.scriptCount, content.scriptSources]).toEqual([1, ["https://evil.example/x.js"]]);
+    expect(content.scripts).toEqual({ count: 1, sources: ["https://evil.example/x.js"], integrity: {} });
   });
 
   it("is relative to the base, which is reported", () => {
-    const content = read(`<base href="https://evil.example/"><base href="/second"><script src="app.js"></script>`);
-    expect([content.baseHref, content.scriptSources]).toEqual([
-      "https://evil.example/",
-      ["https://evil.example/app.js"],
+    const content = read(`<base href="/app/"><base href="/second"><script src="app.js"></script>`);
+    expect([content.baseHref, content.scripts.sources]).toEqual([
+      "https://www.example.org/app/",
+      ["https://www.example.org/app/app.js"],
     ]);
+  });
+
+  it.each([
+    [`<script src="https://evil.example/x.js"></script>`, ["scripts"]],
+    [`<link rel="modulepreload" href="https://evil.example/x.mjs">`, ["scripts"]],
+    [`<script>evil()</script>`, ["scripts"]],
+    [`<iframe src="https://evil.example/"></iframe>`, ["frameSources"]],
+    [`<iframe srcdoc="&lt;script src=//evil.example/x.js>&lt;/script>"></iframe>`, ["scripts"]],
+    [`<form action="https://evil.example/"></form>`, ["formActions"]],
+    [`<button formaction="https://evil.example/">`, ["formActions"]],
+    [`<a href="https://evil.example/app.exe">get</a>`, ["downloadLinks"]],
+    [`<a href="https://evil.example/">look</a>`, ["externalDomains"]],
+    [`<img src="https://evil.example/1.png" srcset="https://evil.example/2.png 2x">`, ["externalDomains"]],
+    [`<base href="https://evil.example/">`, ["baseHref"]],
+    [`<meta http-equiv="refresh" content="0;url=https://evil.example/">`, ["metaRefresh"]],
+  ])("%s put into a page moves one value", (tampering, moved) => {
+    const page = `<link rel="icon" href="icon.png"><a href="next">next</a><script src="app.js"></script><form action="pay"></form>`;
+    const [before, after] = [read(page), read(`${tampering}${page}`)];
+    const names = Object.keys(before) as (keyof typeof before)[];
+    expect(names.filter((name) => JSON.stringify(before[name]) !== JSON.stringify(after[name]))).toEqual(moved);
   });
 
   it.each([
@@ -79,7 +93,7 @@ describe("a page's content", () => {
       `<script src="/app.77aa01cd.js?v=2"></script><script src="/i-Zz81kPq0.js"></script><form action="/pay;jsessionid=CD34">`,
     );
     expect(second).toEqual(first);
-    const third = (hash: string) => read(`<script src="https://cdn.example/lib.${hash}.js"></script>`).scriptSources;
+    const third = (hash: string) => read(`<script src="https://cdn.example/lib.${hash}.js"></script>`).scripts;
     expect(third("8f3c2a1b")).not.toEqual(third("77aa01cd"));
   });
 
@@ -109,7 +123,7 @@ describe("a page's content", () => {
 
   it("takes whatever else a page throws at it", () => {
     for (const html of ["", "<", "\0", "<!--".repeat(1000), `<a ${"x=1 ".repeat(10_000)}>`, "</x>".repeat(100_000)]) {
-      expect(read(html).scriptSources).toEqual([]);
+      expect(read(html).scripts.sources).toEqual([]);
     }
   });
 });

@@ -4,19 +4,28 @@ import { type PagePlace, stableLink } from "./links.ts";
 import { readTags, type Tag } from "./page.ts";
 import { isSameSite } from "../shared/web.ts";
 
-/** What a page loads, sends to and points at. Lists are sorted sets. */
+/**
+ * What a page loads, sends to and points at. Lists are sorted sets. Each link is told in one place only, so that one thing
+ * put into a page is one change.
+ */
 export interface PageContent {
-  scriptCount: number;
-  scriptSources: string[];
-  /** By source: of scripts from other sites, those that are pinned by `integrity`. */
-  scriptIntegrity: Record<string, string>;
+  scripts: Scripts;
   frameSources: string[];
   formActions: string[];
+  /** Where relative links lead; when that is another site, the lists hold them as if they led to the page's own. */
   baseHref: string | null;
   metaRefresh: string | null;
-  /** Hosts other than the page's own in anything that is loaded, sent to or linked. */
+  /** Hosts other than the page's own in whatever else is loaded or linked. */
   externalDomains: string[];
   downloadLinks: string[];
+}
+
+export interface Scripts {
+  /** Of script tags, those with their code inside among them. */
+  count: number;
+  sources: string[];
+  /** By source: of scripts from other sites, those that are pinned by `integrity`. */
+  integrity: Record<string, string>;
 }
 
 const maxMembers = 5000;
@@ -44,13 +53,14 @@ export function readContent(html: string, url: URL): PageContent {
   const baseHref = tags
     .find(({ name, attributes }) => name === "base" && attributes.has("href"))
     ?.attributes.get("href");
-  const base = (baseHref === undefined ? null : URL.parse(baseHref, url.href)) ?? url;
-  const place: PagePlace = { url, base };
+  const place: PagePlace = { url, base: ownBase(baseHref, url) };
   const links = (select: (tag: Tag) => (string | undefined)[]): string[] => linkSet(tags.flatMap(select), place);
   return {
-    scriptCount: tags.filter(({ name }) => name === "script").length,
-    scriptSources: links(scriptSources),
-    scriptIntegrity: scriptIntegrity(tags, place),
+    scripts: {
+      count: tags.filter(({ name }) => name === "script").length,
+      sources: links(scriptSources),
+      integrity: scriptIntegrity(tags, place),
+    },
     frameSources: links(frameSources),
     formActions: links((tag) => formActions(tag, url)),
     baseHref: baseHref === undefined ? null : stableLink(baseHref, { url, base: url }),
@@ -58,6 +68,12 @@ export function readContent(html: string, url: URL): PageContent {
     externalDomains: externalDomains(tags, place),
     downloadLinks: links(downloadLinks),
   };
+}
+
+/** A base on another site is told by itself: taken here, it would move every list. */
+function ownBase(href: string | undefined, url: URL): URL {
+  const base = href === undefined ? null : URL.parse(href, url.href);
+  return base !== null && isOwnSite(base.href, url) ? base : url;
 }
 
 function scriptSources({ name, attributes }: Tag): (string | undefined)[] {
@@ -115,16 +131,20 @@ function metaRefresh(tags: Tag[], place: PagePlace): string | null {
 }
 
 function externalDomains(tags: Tag[], { url, base }: PagePlace): string[] {
-  const texts = new Set<string>();
-  for (const { attributes } of tags) {
-    for (const [name, text] of attributes) {
-      if (urlAttributes.has(name)) texts.add(text);
-      else if (name === "srcset" || name === "imagesrcset") for (const source of sourceSet(text)) texts.add(source);
-    }
-  }
+  const texts = new Set(tags.flatMap((tag) => otherLinks(tag, url)));
   const from = base.href;
   const hosts = [...texts].map((text) => webHost(URL.parse(text.trim(), from)));
   return sortedSet(hosts.filter((host) => host !== "" && host !== url.host));
+}
+
+/** The links of a tag that no list of their own holds. */
+function otherLinks(tag: Tag, page: URL): string[] {
+  if (tag.name === "base") return [];
+  const told = new Set([...scriptSources(tag), ...frameSources(tag), ...formActions(tag, page), ...downloadLinks(tag)]);
+  return [...tag.attributes].flatMap(([name, text]) => {
+    if (name === "srcset" || name === "imagesrcset") return sourceSet(text);
+    return urlAttributes.has(name) && !told.has(text) ? [text] : [];
+  });
 }
 
 function webHost(url: URL | null): string {

@@ -73,10 +73,10 @@ export const examples: Example[] = [
     operation: "change",
     request: {
       resource: "https://shop.example.org/pay",
-      attribute: "script_sources",
+      attribute: "scripts",
       kind: "changed",
-      oldValue: ["https://shop.example.org/pay.js"],
-      newValue: ["https://evil.example/skim.js", "https://shop.example.org/pay.js"],
+      oldValue: { count: 1, sources: ["https://shop.example.org/pay.js"] },
+      newValue: { count: 2, sources: ["https://evil.example/skim.js", "https://shop.example.org/pay.js"] },
     },
     answer: {
       severity: "high",

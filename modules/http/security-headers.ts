@@ -18,6 +18,7 @@ type Headers = Record<string, string[]>;
 
 export const cspAttribute = "header/content-security-policy";
 export const hstsAttribute = "header/strict-transport-security";
+export const typeOptionsAttribute = "header/x-content-type-options";
 
 /** Reported where they are sent; that they are missing is the normal. */
 const optionalHeaders = [
@@ -64,11 +65,14 @@ function policyValues(headers: Headers, { isPage }: HeaderPlace): HeaderValue[] 
   const values: HeaderValue[] = [];
   const enforced = readPolicy(headers["content-security-policy"]);
   if (enforced.directives.length > 0 || isPage)
-    values.push({ attribute: cspAttribute, value: enforced.directives, standing: cspStanding(enforced.directives) });
+    values.push({
+      attribute: cspAttribute,
+      value: [...enforced.hashes, ...enforced.directives],
+      standing: cspStanding(enforced.directives),
+    });
   const reportOnly = readPolicy(headers["content-security-policy-report-only"]);
   if (reportOnly.directives.length > 0)
     values.push({ attribute: `${cspAttribute}-report-only`, value: reportOnly.directives, standing: {} });
-  if (enforced.hashes.length > 0) values.push({ attribute: "csp_hashes", value: enforced.hashes, standing: {} });
   return values;
 }
 
@@ -78,7 +82,7 @@ function cspStanding(directives: string[]): Standing {
 }
 
 /**
- * A policy as a sorted list, one directive a line: nonces masked, hashes kept apart since they rotate with the scripts
+ * A policy as a sorted list, one directive a line: nonces masked, hashes apart from them since they rotate with the scripts
  * they stand for. Several policies hold all together; a second one's lines follow the first's under `2:`.
  */
 export function readPolicy(lines: string[] = []): { directives: string[]; hashes: string[] } {
@@ -124,7 +128,7 @@ function contentTypeOptions(headers: Headers, { isPage }: HeaderPlace): HeaderVa
           severity: "recommendation",
           reason: "browsers may guess what files are (no X-Content-Type-Options: nosniff)",
         };
-  return [{ attribute: "header/x-content-type-options", value, standing }];
+  return [{ attribute: typeOptionsAttribute, value, standing }];
 }
 
 function plain(name: string, headers: Headers, mask = (value: string): string => value): HeaderValue[] {

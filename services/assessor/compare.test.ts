@@ -65,6 +65,22 @@ describe("compare", () => {
     expect(result.present.map(({ attribute }) => attribute)).toEqual(["tag/v1", "tag/v2", "rules"]);
   });
 
+  it("stores what is baseline in this look, and tells only its values that move", () => {
+    const result = compare(
+      baseline([stored("gone", 1), stored("kept", 1), stored("header/b", 1)]),
+      report([observed("header/a", 1), observed("header/b", 2), observed("new", 1), observed("kept", 1)], {
+        baseline: ["header/", "gone"],
+      }),
+    );
+    expect(kinds(result.differences)).toEqual(["changed header/b", "appeared new"]);
+    expect(result.writes.map(({ attribute, isPresent }) => [attribute, isPresent])).toEqual([
+      ["header/a", true],
+      ["header/b", true],
+      ["new", true],
+      ["gone", false],
+    ]);
+  });
+
   it("tells a moved standing severity as rated, and writes a reworded reason without a change", () => {
     const values = [stored("not_after", "x", { severity: "notice", reason: "a" })];
     const rated = compare(baseline(values), report([observed("not_after", "x", { severity: "high", reason: "b" })]));

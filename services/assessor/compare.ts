@@ -1,5 +1,6 @@
 import { isSameValue } from "#contracts/canonical.ts";
 import type { FingerprintedValue, Json } from "#contracts/canonical.ts";
+import { standsFor } from "#contracts/messages.ts";
 import type { ChangeKind, Evidence, Observation, Report } from "#contracts/messages.ts";
 import type { Severity } from "#contracts/severity.ts";
 import type { StoredValue } from "#contracts/store.ts";
@@ -49,7 +50,7 @@ export function compare(baseline: Baseline, report: Report): Comparison {
     const difference = compareOne(before, observation);
     if (difference === null) continue;
     writes.push(toStored(observation));
-    if (isNews(difference, baseline)) differences.push(difference);
+    if (isNews(difference, baseline, report)) differences.push(difference);
   }
   for (const before of stored.values()) {
     if (!before.isPresent) continue;
@@ -59,7 +60,7 @@ export function compare(baseline: Baseline, report: Report): Comparison {
     }
     writes.push({ ...before, isPresent: false });
     const difference = disappearance(before);
-    if (isNews(difference, baseline)) differences.push(difference);
+    if (isNews(difference, baseline, report)) differences.push(difference);
   }
   for (const { name, detail, severity, reason, evidence } of report.happenings) {
     differences.push({
@@ -139,11 +140,12 @@ function disappearance(before: StoredValue): Difference {
   };
 }
 
-function isNews(difference: Difference, { isFirst, isReshaped }: Baseline): boolean {
+function isNews(difference: Difference, { isFirst, isReshaped }: Baseline, report: Report): boolean {
   if (isFirst) return false;
   // A standing reason that is only worded anew is written, and is no change.
   if (difference.kind === "rated") return difference.oldSeverity !== difference.newSeverity;
-  return !isReshaped || difference.kind === "changed";
+  if (difference.kind === "changed") return true;
+  return !isReshaped && !(report.baseline ?? []).some((name) => standsFor(name, difference.attribute));
 }
 
 function toStored({ attribute, value, severity, reason }: Observation): StoredValue {
@@ -151,9 +153,7 @@ function toStored({ attribute, value, severity, reason }: Observation): StoredVa
 }
 
 function isUnseen(attribute: string, report: Report): boolean {
-  return report.unseen.some((unseen) =>
-    unseen.attribute.endsWith("/") ? attribute.startsWith(unseen.attribute) : attribute === unseen.attribute,
-  );
+  return report.unseen.some((unseen) => standsFor(unseen.attribute, attribute));
 }
 
 /**

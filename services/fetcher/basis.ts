@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache";
 import { fingerprint } from "#contracts/canonical.ts";
 import type { FingerprintedValue, Json } from "#contracts/canonical.ts";
+import { standsFor } from "#contracts/messages.ts";
 import type { Job, Report } from "#contracts/messages.ts";
 import type { KnownValue, ModuleDefinition, PreviousValue } from "#contracts/module.ts";
 import { resourceId } from "#contracts/subjects.ts";
@@ -81,11 +82,7 @@ function valuesAfter(basis: Basis, { observations, unseen }: Report): Fingerprin
   if (unseen.length === 0) return observations;
   const seen = new Set(observations.map(({ attribute }) => attribute));
   const kept = basis.previous.filter(
-    ({ attribute }) =>
-      !seen.has(attribute) &&
-      unseen.some((name) =>
-        name.attribute.endsWith("/") ? attribute.startsWith(name.attribute) : attribute === name.attribute,
-      ),
+    ({ attribute }) => !seen.has(attribute) && unseen.some((name) => standsFor(name.attribute, attribute)),
   );
   return [...observations, ...kept];
 }

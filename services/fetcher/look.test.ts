@@ -2,7 +2,7 @@ import { z } from "zod";
 import { describe, expect, it } from "vitest";
 import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
-import { confirm, defineModule, gone, happened, observe, save, suggest, unseen } from "#contracts/module.ts";
+import { baseline, confirm, defineModule, gone, happened, observe, save, suggest, unseen } from "#contracts/module.ts";
 import type { DiscoveryAnswer, ModuleDefinition, ObservationAnswer } from "#contracts/module.ts";
 import { discoverResource, observeResource } from "./look.ts";
 
@@ -47,6 +47,7 @@ describe("observeResource", () => {
       yield observe("b", 2, { severity: "high", reason: "bad" });
       yield observe("a", 1);
       yield unseen("c/", "no right");
+      yield baseline("d/");
       yield happened("h", { x: 1 }, { severity: "low", reason: "it did" });
       yield save({ commit: "x" });
     });
@@ -60,6 +61,7 @@ describe("observeResource", () => {
         ],
         happenings: [{ name: "h", detail: { x: 1 }, severity: "low", reason: "it did" }],
         unseen: [{ attribute: "c/", reason: "no right" }],
+        baseline: ["d/"],
       },
     });
   });

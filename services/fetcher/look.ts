@@ -3,7 +3,7 @@ import { compareText } from "#contracts/canonical.ts";
 import type { Json } from "#contracts/canonical.ts";
 import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
-import { Happening, maxAttributeBytes, Observation, ResourceRef, Unseen } from "#contracts/messages.ts";
+import { AttributeName, Happening, maxAttributeBytes, Observation, ResourceRef, Unseen } from "#contracts/messages.ts";
 import type { LookFailure, Report } from "#contracts/messages.ts";
 import type { KnownValue, ModuleDefinition, ObservationAnswer, PreviousValue } from "#contracts/module.ts";
 import { errorMessage } from "#runtime/errors.ts";
@@ -46,6 +46,7 @@ export async function observeResource(
 async function collectReport(answers: AsyncIterable<ObservationAnswer>): Promise<Observed> {
   const observations = new Map<string, Observation>();
   const report: Report = { observations: [], happenings: [], unseen: [] };
+  const baseline: string[] = [];
   let goneReason: string | undefined;
   let state: Json | undefined;
   let count = 0;
@@ -54,12 +55,14 @@ async function collectReport(answers: AsyncIterable<ObservationAnswer>): Promise
     if (answer.type === "observe") addObservation(observations, answer);
     else if (answer.type === "happened") report.happenings.push(check(Happening, answer, answer.name));
     else if (answer.type === "unseen") report.unseen.push(check(Unseen, answer, answer.attribute));
+    else if (answer.type === "baseline") baseline.push(check(AttributeName, answer.attribute, answer.attribute));
     else if (answer.type === "gone") goneReason = answer.reason.slice(0, 500);
     else state = answer.state;
   }
   if (goneReason !== undefined) return { status: "gone", reason: goneReason };
   if (count === 0) throw new LookError("module", "the module observed nothing, which means that it could not look");
   report.observations = [...observations.values()].toSorted((a, b) => compareText(a.attribute, b.attribute));
+  if (baseline.length > 0) report.baseline = baseline;
   return { status: "seen", report, ...(state === undefined ? {} : { state }) };
 }
 
