@@ -62,25 +62,29 @@ export function planChanges(drafts: ChangeDraft[]): PlannedChange[] {
 
 /**
  * Inserts changes with the next feed positions. Must be the last statement of its transaction: the feed's row stays
- * locked until the commit.
+ * locked until the commit, and everybody else's changes wait.
  */
 export async function insertChanges(
   tx: Statements,
   look: ChangedLook,
   changes: PlannedChange[],
   isLate: boolean,
-): Promise<void> {
-  if (changes.length === 0) return;
+): Promise<Change[]> {
+  if (changes.length === 0) return [];
   const evidence = await insertEvidence(tx, changes);
-  await tx.run(
-    `WITH advanced AS (UPDATE feed SET position = position + $1 RETURNING position - $1 AS base)
-    INSERT INTO change (id, position, resource_key, host, owner, attribute, kind, old_value, new_value, severity,
+  return await tx.rows(
+    ChangeRow,
+    `WITH advanced AS (UPDATE feed SET position = position + $1 RETURNING position - $1 AS base), inserted AS (
+      INSERT INTO change (id, position, resource_key, host, owner, attribute, kind, old_value, new_value, severity,
       reason, is_late, observed_at, job_epoch, job_sequence, ordinal, fetcher, evidence_sha256)
     SELECT d.id, advanced.base + d.place, $2, $3, $4, d.attribute, d.kind, d.old_value::json, d.new_value::json,
       d.severity, d.reason, $5, $6, $7, $8, d.ordinal, $9, d.evidence
     FROM advanced, unnest($10::uuid[], $11::text[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
         $17::bigint[], $18::text[]) WITH ORDINALITY
-      AS d (id, attribute, kind, old_value, new_value, severity, reason, ordinal, evidence, place)`,
+      AS d (id, attribute, kind, old_value, new_value, severity, reason, ordinal, evidence, place)
+      RETURNING *
+    )
+    SELECT ${changeColumns} FROM inserted c JOIN resource r USING (resource_key) ORDER BY c.position`,
     [
       changes.length,
       look.resourceKey,

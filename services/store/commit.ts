@@ -27,7 +27,7 @@ export async function commit(database: Database, request: Commit): Promise<Commi
     const look = await lockLook(tx, id);
     if (look === null) return { outcome: "dropped", reason: "unknown" };
     if (look.state !== "confirmed") return { outcome: "dropped", reason: "retired" };
-    if (await isCommitted(tx, look, request.look.job)) return await committed(tx, look, request, look.revision);
+    if (await isCommitted(tx, look, request.look.job)) return await readCommitted(tx, look, request);
     const isLate = !isNewer(request.look.job, look.fence);
     if (isLate !== (request.result.status === "late")) {
       return isLate ? { outcome: "stale" } : { outcome: "conflict", revision: look.revision };
@@ -37,39 +37,45 @@ export async function commit(database: Database, request: Commit): Promise<Commi
 }
 
 /** The reply to a job whose outcome stands: what of it is still to be published. */
-async function committed(tx: Statements, look: LookRow, { look: { job } }: Commit, revision: number) {
+async function readCommitted(tx: Statements, look: LookRow, { look: { job } }: Commit): Promise<CommitReply> {
   return {
-    outcome: "committed" as const,
-    revision,
+    outcome: "committed",
+    revision: look.revision,
     changes: await unpublishedChangesOf(tx, look.resourceKey, job),
     health: await unpublishedHealthOf(tx, look.resourceKey, job),
   };
 }
+
+/** What a commit made, in the words of its reply. */
+type Recorded = Omit<Extract<CommitReply, { outcome: "committed" }>, "outcome">;
 
 async function record(tx: Statements, look: LookRow, request: Commit): Promise<CommitReply> {
   const { result } = request;
   // A failed look compared nothing, and a late one compared with the past.
   const isCompared = result.status === "seen" || result.status === "gone";
   if (isCompared && request.expectedRevision !== look.revision) return { outcome: "conflict", revision: look.revision };
-  let { revision } = look;
-  switch (result.status) {
-    case "seen":
-      revision = await recordSeen(tx, look, request, result);
-      break;
-    case "gone":
-      revision = await recordGone(tx, look, request, result);
-      break;
-    case "failed":
-      await recordFailed(tx, look, request, result);
-      break;
-    case "late":
-      await recordLate(tx, look, request, result);
-      break;
-  }
-  return await committed(tx, look, request, revision);
+  return { outcome: "committed", ...(await recordResult(tx, look, request, result)) };
 }
 
-async function recordSeen(tx: Statements, look: LookRow, request: Commit, result: Result<"seen">): Promise<number> {
+async function recordResult(
+  tx: Statements,
+  look: LookRow,
+  request: Commit,
+  result: Commit["result"],
+): Promise<Recorded> {
+  switch (result.status) {
+    case "seen":
+      return await recordSeen(tx, look, request, result);
+    case "gone":
+      return await recordGone(tx, look, request, result);
+    case "failed":
+      return await recordFailed(tx, look, request, result);
+    case "late":
+      return await recordLate(tx, look, request, result);
+  }
+}
+
+async function recordSeen(tx: Statements, look: LookRow, request: Commit, result: Result<"seen">): Promise<Recorded> {
   const state = result.state === undefined ? null : canonical(result.state);
   const hasNewState = state !== null && state !== (look.savedState ?? "null");
   const hasReturned = look.isThere === false;
@@ -80,20 +86,23 @@ async function recordSeen(tx: Statements, look: LookRow, request: Commit, result
   if (hasReturned) await appendExistence(tx, writing, false, true);
   if (hasNewState) await writeSavedState(tx, look.resourceKey, state);
   await advance(tx, look, request, { revision: writing.revision, fingerprint: result.fingerprint, isThere: true });
-  await finishGoodLook(tx, look, request, writing.changes);
-  return writing.revision;
+  return await finishGoodLook(tx, look, request, writing);
 }
 
-async function recordGone(tx: Statements, look: LookRow, request: Commit, result: Result<"gone">): Promise<number> {
+async function recordGone(tx: Statements, look: LookRow, request: Commit, result: Result<"gone">): Promise<Recorded> {
   const hasGone = look.isThere !== false;
   const writing = planWriting(look, request, planChanges(result.changes), hasGone);
   if (hasGone) await appendExistence(tx, writing, look.isThere, false);
   await advance(tx, look, request, { revision: writing.revision, fingerprint: null, isThere: false });
-  await finishGoodLook(tx, look, request, writing.changes);
-  return writing.revision;
+  return await finishGoodLook(tx, look, request, writing);
 }
 
-async function recordFailed(tx: Statements, look: LookRow, request: Commit, { error }: Result<"failed">) {
+async function recordFailed(
+  tx: Statements,
+  look: LookRow,
+  request: Commit,
+  { error }: Result<"failed">,
+): Promise<Recorded> {
   const { job, observedAt } = request.look;
   const settings = await readSettings(tx);
   await tx.run("UPDATE look SET fence_epoch = $2, fence_sequence = $3, looked_at = $4 WHERE resource_key = $1", [
@@ -103,18 +112,22 @@ async function recordFailed(tx: Statements, look: LookRow, request: Commit, { er
     observedAt,
   ]);
   await dropEarlyLooks(tx, [look.resourceKey]);
-  const failures = await recordFailure(tx, { ...look, job, observedAt, lastSeenAt: look.seenAt }, error, settings);
+  const failedLook = { ...look, job, observedAt, lastSeenAt: look.seenAt };
+  const { failures, health } = await recordFailure(tx, failedLook, error, settings);
   const waitMs = retryAfterMs(error, failures, settings, look.everyMs);
   // From a whole period on the schedule itself is the retry.
-  if (waitMs >= look.everyMs && error.kind !== "limited") return;
-  await wantEarlyLook(tx, look.resourceKey, "retry", new Date(Date.parse(observedAt) + waitMs));
+  if (waitMs < look.everyMs || error.kind === "limited") {
+    await wantEarlyLook(tx, look.resourceKey, "retry", new Date(Date.parse(observedAt) + waitMs));
+  }
+  return { revision: look.revision, changes: [], health };
 }
 
-async function recordLate(tx: Statements, look: LookRow, request: Commit, result: Result<"late">): Promise<void> {
+async function recordLate(tx: Statements, look: LookRow, request: Commit, result: Result<"late">): Promise<Recorded> {
   const unknown = await onlyUnknown(tx, look.resourceKey, request.look.job, result.changes);
   const writing = planWriting(look, request, planChanges(unknown), false);
   await appendLateHistory(tx, writing);
-  await insertChanges(tx, { ...look, ...request.look }, writing.changes, true);
+  const changes = await insertChanges(tx, { ...look, ...request.look }, writing.changes, true);
+  return { revision: look.revision, changes, health: [] };
 }
 
 function planWriting(look: LookRow, request: Commit, changes: PlannedChange[], isWritten: boolean): Writing {
@@ -153,14 +166,17 @@ async function advance(
 }
 
 /** What follows from every good look; the changes come last, for they lock the feed. */
-async function finishGoodLook(tx: Statements, look: LookRow, request: Commit, changes: PlannedChange[]): Promise<void> {
+async function finishGoodLook(
+  tx: Statements,
+  look: LookRow,
+  request: Commit,
+  { revision, changes }: Writing,
+): Promise<Recorded> {
   const { job, observedAt } = request.look;
-  await clearFailures(tx, [{ ...look, job, observedAt, lastSeenAt: look.seenAt }]);
-  await dropEarlyLooks(tx, [look.resourceKey]);
-  if (changes.length === 0) return;
-  const { soonerAfterChangeMs } = await readSettings(tx);
-  if (soonerAfterChangeMs < look.everyMs) {
-    await wantEarlyLook(tx, look.resourceKey, "after_change", new Date(Date.now() + soonerAfterChangeMs));
-  }
-  await insertChanges(tx, { ...look, ...request.look }, changes, false);
+  const health = await clearFailures(tx, [{ ...look, job, observedAt, lastSeenAt: look.seenAt }]);
+  const sooner = changes.length > 0 ? (await readSettings(tx)).soonerAfterChangeMs : look.everyMs;
+  if (sooner < look.everyMs) {
+    await wantEarlyLook(tx, look.resourceKey, "after_change", new Date(Date.now() + sooner));
+  } else await dropEarlyLooks(tx, [look.resourceKey]);
+  return { revision, changes: await insertChanges(tx, { ...look, ...request.look }, changes, false), health };
 }

@@ -26,34 +26,38 @@ type Failure = z.infer<typeof Failure>;
 
 const failureColumns = `failures, failing_since AS "failingSince", error, is_announced AS "isAnnounced"`;
 
-/** Counts one more failed look, announces it once when it persists, and says how many there were in a row. */
+/** Counts one more failed look and announces it once when it persists: how many there were in a row, and the event. */
 export async function recordFailure(
   tx: Statements,
   look: FailedLook,
   error: LookFailure,
   settings: Settings,
-): Promise<number> {
+): Promise<{ failures: number; health: Health[] }> {
   const failure = await countFailure(tx, look, error);
-  if (failure.failures < settings.announceAfter || failure.isAnnounced) return failure.failures;
+  const { failures } = failure;
+  if (failures < settings.announceAfter || failure.isAnnounced) return { failures, health: [] };
   await tx.run("UPDATE failure SET is_announced = true WHERE resource_key = $1", [look.resourceKey]);
   const times = failure.failures === 1 ? "the look" : `${failure.failures} looks in a row`;
   await insertHealth(tx, look, "failing", failure, `${times} failed: ${error.kind}: ${error.message}`);
-  return failure.failures;
+  return { failures, health: await unpublishedHealthOf(tx, look.resourceKey, look.job) };
 }
 
-/** A good look ends a failure; one that had been announced is announced as recovered. */
-export async function clearFailures(tx: Statements, looks: FailedLook[]): Promise<void> {
+/** A good look ends a failure; one that had been announced is announced as recovered: those events. */
+export async function clearFailures(tx: Statements, looks: FailedLook[]): Promise<Health[]> {
   const byKey = new Map(looks.map((look) => [look.resourceKey, look]));
   const ended = await tx.rows(
     Failure.extend({ resourceKey: count }),
     `DELETE FROM failure WHERE resource_key = ANY ($1) RETURNING resource_key AS "resourceKey", ${failureColumns}`,
     [[...byKey.keys()]],
   );
+  const events: Health[] = [];
   for (const failure of ended) {
     const look = byKey.get(failure.resourceKey);
     if (!look || !failure.isAnnounced) continue;
     await insertHealth(tx, look, "recovered", failure, `looks succeed again after ${failure.failures} failed ones`);
+    events.push(...(await unpublishedHealthOf(tx, look.resourceKey, look.job)));
   }
+  return events;
 }
 
 /** The wait before a failed look is repeated: doubling, or what the other side asked for. */
