@@ -21,7 +21,7 @@ const priorities: Record<JobClass, number> = { now: 1, due: 5 };
  */
 export function pullLanes(parts: FetcherParts, members: Members): { lanes(): number; stop(): Promise<void> } {
   const known = new Set<string>();
-  const pulled = new Map<string, { stop(): Promise<void> }>();
+  const pulled = new Map<string, PulledLane>();
   const clock = watchClock();
   let isStopping = false;
 
@@ -33,13 +33,15 @@ export function pullLanes(parts: FetcherParts, members: Members): { lanes(): num
       else if (!isMine && running) {
         pulled.delete(lane);
         void running.stop();
-      }
+      } else running?.adjust();
     }
   };
   const list = async () => {
+    // A lane that is made while the list is on its way is not in it.
+    const before = [...known];
     try {
       const found = await listLanes(parts);
-      for (const lane of known) if (!found.has(lane)) forget(lane);
+      for (const lane of before) if (!found.has(lane)) forget(lane);
       for (const lane of found) known.add(lane);
       reassign();
     } catch (error) {
@@ -83,15 +85,43 @@ function watchClock(): { isStale(): boolean; stop(): void } {
   return { isStale: () => performance.now() - tickAt > ackWaitMs / 2, stop: () => clearInterval(timer) };
 }
 
-function pullLane(lane: string, parts: FetcherParts, clock: { isStale(): boolean }): { stop(): Promise<void> } {
+interface PulledLane {
+  /** Pulls as many jobs at once as the lane's limit now allows. */
+  adjust(): void;
+  stop(): Promise<void>;
+}
+
+function pullLane(lane: string, parts: FetcherParts, clock: { isStale(): boolean }): PulledLane {
   const stopping = new AbortController();
-  const limiter = new Bottleneck({ maxConcurrent: 1 });
-  const pull = { lane, parts, clock, limiter, signal: stopping.signal };
-  const running = start(pull);
+  const { signal } = stopping;
+  const pull = { lane, parts, clock, limiter: new Bottleneck({ maxConcurrent: 1 }), signal };
+  const pullers = new Map<string, Promise<void>>();
+  const keepPulling = (jobClass: JobClass, place: number, isWanted: () => boolean) => {
+    const name = `${jobClass}-${place}`;
+    if (signal.aborted || pullers.has(name)) return;
+    const puller = pullClass(jobClass, pull, isWanted).finally(() => pullers.delete(name));
+    pullers.set(name, puller);
+  };
+  let isLoaded = false;
+  const adjust = () => {
+    if (!isLoaded) return;
+    keepPulling("now", 0, () => true);
+    for (let place = 0; place < parts.settings.limit(lane).concurrency; place++) {
+      keepPulling("due", place, () => place < parts.settings.limit(lane).concurrency);
+    }
+  };
+  const load = async () => {
+    await parts.settings.load(lane).catch((error: unknown) => parts.log.warn({ err: error, lane }, "lane not loaded"));
+    isLoaded = true;
+    adjust();
+  };
+  const loaded = load();
   return {
+    adjust,
     stop: async () => {
       stopping.abort();
-      await running;
+      await loaded;
+      await Promise.all(pullers.values());
     },
   };
 }
@@ -104,18 +134,10 @@ interface Pull {
   signal: AbortSignal;
 }
 
-async function start(pull: Pull): Promise<void> {
-  const { lane, parts } = pull;
-  await parts.settings.load(lane).catch((error: unknown) => parts.log.warn({ err: error, lane }, "lane not loaded"));
-  const { concurrency } = parts.settings.limit(lane);
-  const pullers = [pullClass("now", pull), ...Array.from({ length: concurrency }, () => pullClass("due", pull))];
-  await Promise.all(pullers);
-}
-
-async function pullClass(jobClass: JobClass, pull: Pull): Promise<void> {
+async function pullClass(jobClass: JobClass, pull: Pull, isWanted: () => boolean): Promise<void> {
   const { lane, parts, signal } = pull;
   let consumer: Consumer | undefined;
-  while (!signal.aborted) {
+  while (!signal.aborted && isWanted()) {
     try {
       await sleep(parts.settings.restMs(lane), undefined, { signal });
       consumer ??= await parts.broker.js.consumers.get(streams.jobs, `${jobClass}-${lane}`);

@@ -11,7 +11,7 @@ import { optionsFingerprint } from "#runtime/load-modules.ts";
 import type { Logger } from "#runtime/log.ts";
 import { publish } from "#runtime/publish.ts";
 import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
-import { noBasis, unchangedFingerprint } from "./basis.ts";
+import { isOvertaken, noBasis, unchangedFingerprint } from "./basis.ts";
 import type { Basis, createBasisCache } from "./basis.ts";
 import type { LookCost, OpenedIo } from "./io/open-io.ts";
 import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
@@ -27,7 +27,9 @@ export interface FetcherParts {
   basis: ReturnType<typeof createBasisCache>;
   settings: LaneSettings;
   /** The capability object of one look, and what the look has cost so far. */
-  openIo(job: Job, signal: AbortSignal): OpenedIo;
+  openIo(job: Job, time: { signal: AbortSignal; deadlineMs: number }): OpenedIo;
+  /** Two looks at one resource at the same time could be recorded in the other order. */
+  oneAtATime<Result>(resource: string, look: () => Promise<Result>): Promise<Result>;
   /** Runs a look within the process's own cap. */
   withinCap<Result>(look: () => Promise<Result>): Promise<Result>;
   onLook(facts: { module: string; status: string; errorKind: string | null; durationMs: number }): void;
@@ -51,18 +53,46 @@ export async function runJob(message: JsMsg, limit: LaneLimit, parts: FetcherPar
   if (message.info.deliveryCount > maxDeliveries) return await rejectPoison(message, job, parts);
   // A crash of several fetchers by the same job is broken up by a random wait.
   await sleep(Math.random() * 500 * (message.info.deliveryCount - 1));
-  const basis = job.operation === "discovery" ? noBasis : await parts.basis.get(job, definitionOf(job, parts));
-  if (!basis.isWatched) {
-    log.info("job dropped: the resource is not watched any more");
-    return await acknowledge(message, log);
-  }
-  const outcome = await lookAt(message, job, basis, parts);
+  const looked = await parts.oneAtATime(`${job.operation}|${job.module}|${job.resource}`, async () => {
+    const basis = await basisOf(message, job, parts);
+    const reason = reasonToDrop(message, job, basis);
+    if (reason === null) return await lookAndTell(message, job, basis, parts);
+    log.info({ reason }, "job dropped");
+    return null;
+  });
   if (parts.abandon.aborted) return;
+  if (looked === null) return await acknowledge(message, log);
+  const { outcome, answeredAt } = looked;
+  const permitMs = hasTouchedHost(job, outcome, parts) ? (1000 * limit.concurrency) / limit.perSecond : 0;
+  await sleep(Math.max(0, answeredAt + permitMs - performance.now()));
+  await acknowledge(message, log);
+}
+
+/** Most discoveries ask nobody; a command uses the network unseen. */
+function hasTouchedHost({ operation, module }: Job, outcome: Outcome, parts: FetcherParts): boolean {
+  const isSeen = parts.config().modules.get(module)?.isCommand === false;
+  return operation === "observation" || outcome.requests > 0 || !isSeen;
+}
+
+async function basisOf(message: JsMsg, job: Job, parts: FetcherParts): Promise<Basis> {
+  if (job.operation === "discovery") return noBasis;
+  return await parts.basis.get(job, definitionOf(job, parts), message.info.deliveryCount > 1);
+}
+
+function reasonToDrop(message: JsMsg, job: Job, basis: Basis): string | null {
+  if (!basis.isWatched) return "the resource is not watched any more";
+  const position = { epoch: job.epoch, sequence: message.seq };
+  return job.operation === "observation" && isOvertaken(position, basis) ? "a newer look has been made" : null;
+}
+
+async function lookAndTell(message: JsMsg, job: Job, basis: Basis, parts: FetcherParts) {
+  const outcome = await lookAt(message, job, basis, parts);
   const answeredAt = performance.now();
+  if (parts.abandon.aborted) return { outcome, answeredAt };
   await restIfLimited(job, outcome, parts);
   await publishOutcome(outcome, parts);
-  await sleep(Math.max(0, answeredAt + (1000 * limit.concurrency) / limit.perSecond - performance.now()));
-  await acknowledge(message, log);
+  parts.basis.saveFence(job, outcome.job);
+  return { outcome, answeredAt };
 }
 
 function readJob(message: JsMsg): Job | null {
@@ -105,8 +135,9 @@ async function rejectPoison(message: JsMsg, job: Job, parts: FetcherParts): Prom
 async function lookAt(message: JsMsg, job: Job, basis: Basis, parts: FetcherParts): Promise<Outcome> {
   return await parts.withinCap(async () => {
     const isSlow = parts.config().config.modules[job.module]?.slow === true;
-    const deadline = AbortSignal.timeout(isSlow ? slowDeadlineMs : normalDeadlineMs);
-    const { io, cost } = parts.openIo(job, AbortSignal.any([deadline, parts.abandon]));
+    const deadlineMs = isSlow ? slowDeadlineMs : normalDeadlineMs;
+    const signal = AbortSignal.any([AbortSignal.timeout(deadlineMs), parts.abandon]);
+    const { io, cost } = parts.openIo(job, { signal, deadlineMs });
     const startedAt = new Date();
     const target = {
       definition: definitionOf(job, parts),

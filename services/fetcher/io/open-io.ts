@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, SecretRef } from "#contracts/config.ts";
-import type { Io } from "#contracts/io.ts";
+import type { DnsIo, Io, TlsIo } from "#contracts/io.ts";
 import { laneHost } from "#contracts/subjects.ts";
 import { createCredentials } from "./credentials.ts";
 import { createDnsIo } from "./dns.ts";
@@ -11,12 +11,15 @@ import { createGitIo } from "./git.ts";
 import { createHttpCache } from "./http-cache.ts";
 import { createHttpTransport } from "./http-transport.ts";
 import { createHttpIo } from "./http.ts";
-import type { RequestRecord } from "./http.ts";
+import type { RequestRecord } from "./record.ts";
 import { createLimits } from "./limits.ts";
+import type { LookLimits } from "./limits.ts";
+import { recordCall } from "./record.ts";
 import { createTlsIo } from "./tls.ts";
 
 /** What a look has cost the hosts it touched. */
 export interface LookCost {
+  /** HTTP requests, DNS questions and TLS handshakes. */
   requests: number;
   bodyBytes: number;
 }
@@ -26,9 +29,17 @@ export interface OpenedIo {
   cost(): LookCost;
 }
 
+export interface OpenLook {
+  lane: string;
+  /** Aborts at the look's deadline. */
+  signal: AbortSignal;
+  /** How long from now the look may take. */
+  deadlineMs: number;
+}
+
 export interface IoFactory {
   /** The capability object of one look in a lane. */
-  open(look: { lane: string; signal: AbortSignal }): OpenedIo;
+  open(look: OpenLook): OpenedIo;
   close(): Promise<void>;
 }
 
@@ -44,6 +55,8 @@ interface IoSettings {
 /** Looks under way keep the connections of the configuration they began under for this long. */
 const retireAfterMs = 900_000;
 const maxConcurrentCalls = 256;
+/** Of a look's time for a clone, so that a move is told even when nobody could find out where it leads. */
+const cloneShare = 0.75;
 
 /** Makes each look's `io` over what the process shares: connections, cache, limits, credentials. */
 export function createIoFactory(settings: IoSettings): IoFactory {
@@ -60,7 +73,7 @@ export function createIoFactory(settings: IoSettings): IoFactory {
   });
   const ways = keepWaysOut(settings);
 
-  function open({ lane, signal }: { lane: string; signal: AbortSignal }): OpenedIo {
+  function open({ lane, signal, deadlineMs }: OpenLook): OpenedIo {
     const { guard, transport, credentials, dnsServers } = ways.current();
     const cost = { requests: 0, bodyBytes: 0 };
     const onRequest = (record: RequestRecord) => {
@@ -68,14 +81,21 @@ export function createIoFactory(settings: IoSettings): IoFactory {
       cost.bodyBytes += record.bodyBytes;
       settings.onRequest?.(record);
     };
-    const lookLimits = limits.forLook({ lane, signal });
+    const lookLimits = limits.forLook({ lane, signal, deadlineAt: performance.now() + deadlineMs });
     const wayOut = { transport, guard, credentials, onRequest };
     const http = createHttpIo({ ...wayOut, cache, limits: lookLimits, signal });
     const io: Io = {
       http,
-      dns: createDnsIo({ servers: dnsServers, signal }),
-      tls: createTlsIo({ guard, signal }),
-      git: createGitIo({ ...wayOut, http, limits: lookLimits, signal, scratchFolder }),
+      dns: pacedDns(createDnsIo({ servers: dnsServers, signal }), lookLimits, onRequest),
+      tls: pacedTls(createTlsIo({ guard, signal }), lookLimits, onRequest),
+      git: createGitIo({
+        ...wayOut,
+        http,
+        limits: lookLimits,
+        signal,
+        scratchFolder,
+        caps: { cloneTimeoutMs: deadlineMs * cloneShare },
+      }),
       signal,
     };
     return { io, cost: () => ({ ...cost }) };
@@ -87,6 +107,27 @@ export function createIoFactory(settings: IoSettings): IoFactory {
       await ways.close();
       cache.close();
     },
+  };
+}
+
+type OnRequest = (record: RequestRecord) => void;
+
+/** Questions go to resolvers, which are nobody's watched host. */
+function pacedDns(dns: DnsIo, limits: LookLimits, onRequest: OnRequest): DnsIo {
+  return {
+    query: (name, type) =>
+      limits.runUnpaced("the resolver", () =>
+        recordCall({ host: "resolver", method: "DNS" }, () => dns.query(name, type), onRequest),
+      ),
+  };
+}
+
+function pacedTls(tls: TlsIo, limits: LookLimits, onRequest: OnRequest): TlsIo {
+  return {
+    handshake: (target) =>
+      limits.run(target.host, () =>
+        recordCall({ host: target.host, method: "TLS" }, () => tls.handshake(target), onRequest),
+      ),
   };
 }
 
