@@ -9,7 +9,7 @@ import type { Logger } from "#runtime/log.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
 
 const ackWaitNs = 30_000_000_000;
-const reconcileEveryMs = 15_000;
+const defaultReconcileEveryMs = 15_000;
 
 /**
  * A lane is two durable consumers of JOBS, `due` and `now`, whose `max_ack_pending` is the lane's concurrency: the
@@ -20,6 +20,8 @@ export interface Lanes {
   /** The lane stands when this returns; cheap when it is known to. */
   ensure(lane: string): Promise<void>;
   reconcile(): Promise<void>;
+  /** For when limits or needs may have changed. */
+  reconcileSoon(): void;
   count(): number;
   stop(): void;
 }
@@ -29,44 +31,74 @@ interface LaneParts {
   store: StoreClient;
   log: Logger;
   limits(): Config["limits"];
+  reconcileEveryMs?: number;
 }
 
 /** The limit of a lane: its own, its host's, or the default. */
 export function laneLimit(lane: string, { hosts, default: fallback }: Config["limits"]): Limit {
-  return hosts[lane] ?? hosts[laneHost(lane)] ?? fallback;
+  const named = [lane, laneHost(lane)].find((name) => Object.hasOwn(hosts, name));
+  return (named === undefined ? undefined : hosts[named]) ?? fallback;
 }
 
 export function keepLanes(parts: LaneParts): Lanes {
   /** Lanes that stand, with the limit they were made with. */
   const standing = new Map<string, string>();
   const making = new Map<string, Promise<void>>();
-  let isReconciling = false;
 
-  const ensure = async (lane: string) => {
+  const make = async (lane: string, limit: Limit) => {
+    await makeLane(lane, limit, parts);
+    standing.set(lane, JSON.stringify(limit));
+  };
+  const ensure = async (lane: string): Promise<void> => {
+    // One at a time: what is being made may have been given a limit that no longer holds.
+    await making.get(lane);
     const limit = laneLimit(lane, parts.limits());
-    const wanted = JSON.stringify(limit);
-    if (standing.get(lane) === wanted) return;
-    const made = making.get(lane) ?? makeLane(lane, limit, parts).finally(() => making.delete(lane));
+    if (standing.get(lane) === JSON.stringify(limit)) return;
+    if (making.has(lane)) return await ensure(lane);
+    const made = make(lane, limit).finally(() => making.delete(lane));
     making.set(lane, made);
     await made;
-    standing.set(lane, wanted);
   };
   const reconcile = async () => {
-    const [needed, consumers] = await Promise.all([readNeededLanes(parts.store), listConsumers(parts.broker)]);
+    // In this order: a lane made meanwhile is not among those that may be removed.
+    const consumers = await listConsumers(parts.broker);
+    const needed = await readNeededLanes(parts.store);
     for (const lane of standing.keys()) if (!hasBoth(consumers, lane)) standing.delete(lane);
     for (const lane of needed) await ensure(lane);
     const neededTokens = new Set([...needed].map(hostToken));
     for (const info of consumers.values()) await removeIfIdle(info, neededTokens, parts);
     for (const lane of standing.keys()) if (!needed.has(lane)) standing.delete(lane);
   };
-  const timer = setInterval(() => {
-    if (isReconciling) return;
-    isReconciling = true;
-    reconcile()
-      .catch((error: unknown) => parts.log.warn({ err: error }, "lanes not reconciled"))
-      .finally(() => (isReconciling = false));
-  }, reconcileEveryMs);
-  return { ensure, reconcile, count: () => standing.size, stop: () => clearInterval(timer) };
+  const repeated = repeat(reconcile, parts);
+  return {
+    ensure,
+    reconcile,
+    reconcileSoon: repeated.soon,
+    count: () => standing.size,
+    stop: repeated.stop,
+  };
+}
+
+/** Now and then, and soon when asked, but never twice at the same time. */
+function repeat(
+  reconcile: () => Promise<void>,
+  { log, reconcileEveryMs = defaultReconcileEveryMs }: LaneParts,
+): { soon(): void; stop(): void } {
+  const state = { isRunning: false, isWantedAgain: false };
+  const soon = () => {
+    state.isWantedAgain = true;
+    if (!state.isRunning) void run();
+  };
+  const run = async () => {
+    state.isRunning = true;
+    while (state.isWantedAgain) {
+      state.isWantedAgain = false;
+      await reconcile().catch((error: unknown) => log.warn({ err: error }, "lanes not reconciled"));
+    }
+    state.isRunning = false;
+  };
+  const timer = setInterval(soon, reconcileEveryMs);
+  return { soon, stop: () => clearInterval(timer) };
 }
 
 async function makeLane(lane: string, limit: Limit, { broker }: LaneParts): Promise<void> {

@@ -1,35 +1,27 @@
 import { Counter, Gauge } from "prom-client";
 import { runService } from "#runtime/lifecycle.ts";
 import { findConfigFile, watchConfig } from "#runtime/load-config.ts";
-import type { LoadedConfig } from "#runtime/load-config.ts";
 import { createStoreClient } from "#runtime/rpc.ts";
 import { answerChecks } from "./checks.ts";
 import { followEpoch } from "./epoch.ts";
+import { followInForce } from "./in-force.ts";
 import { keepLanes } from "./lanes.ts";
 import { startSchedule } from "./schedule.ts";
-import { createScope } from "./scope.ts";
 import { takeSuggestions } from "./suggestions.ts";
-import type { InForce } from "./suggestions.ts";
-import { applyConfig, configRoots } from "./targets.ts";
 
 await runService("collector", async ({ environment, broker, log, metrics }) => {
   const store = createStoreClient(broker.nc, { retryForMs: Number.POSITIVE_INFINITY });
-  let inForce: InForce | undefined;
-  const config = await watchConfig(findConfigFile(environment.configFile), {
+  const inForce = followInForce({ store, log });
+  const file = watchConfig(findConfigFile(environment.configFile), {
     log,
-    onConfig: async (loaded: LoadedConfig) => {
-      const applied = await applyConfig(loaded, store);
-      log.info(applied, "configuration put in force");
-      const isInScope = createScope(configRoots(loaded), loaded.config.scope);
-      // With an older file than the one in force, whatever this collector brings is refused as stale.
-      inForce = { loaded, revision: applied.outcome === "older" ? 0 : applied.revision, isInScope };
+    onConfig: inForce.offer,
+    onFaults: async (faults) => {
+      await store.call("write.refused_config", { faults });
+      await inForce.refresh();
     },
-    onFaults: async (faults) => void (await store.call("write.refused_config", { faults })),
   });
-  const current = () => {
-    if (!inForce) throw new Error("no configuration is in force yet");
-    return inForce;
-  };
+  // After a restart beside an invalid file the configuration in force stays in force.
+  await Promise.race([file, inForce.first()]);
 
   const published = new Counter({
     name: "paintdry_jobs_published_total",
@@ -37,7 +29,8 @@ await runService("collector", async ({ environment, broker, log, metrics }) => {
     labelNames: ["cause", "outcome"],
     registers: [metrics],
   });
-  const lanes = keepLanes({ broker, store, log, limits: () => config.current().config.limits });
+  const lanes = keepLanes({ broker, store, log, limits: () => inForce.current().loaded.config.limits });
+  inForce.onChange(lanes.reconcileSoon);
   const _laneCount = new Gauge({
     name: "paintdry_lanes",
     help: "Lanes that stand.",
@@ -55,12 +48,13 @@ await runService("collector", async ({ environment, broker, log, metrics }) => {
     epoch,
     onPublished: (cause, outcome) => published.inc({ cause, outcome }),
   });
-  const suggestions = takeSuggestions({ broker, store, log, inForce: current });
-  const checks = answerChecks({ broker, store, lanes, log, modules: () => current().loaded.modules, epoch });
+  const suggestions = takeSuggestions({ broker, store, log, inForce });
+  const checks = answerChecks({ broker, store, lanes, log, modules: () => inForce.current().loaded.modules, epoch });
 
   return {
     stop: async () => {
-      config.stop();
+      void file.then((watch) => watch.stop());
+      inForce.stop();
       lanes.stop();
       await Promise.all([schedule.stop(), suggestions.stop(), checks.stop()]);
     },

@@ -58,6 +58,8 @@ async function tick(state: TickState, parts: ScheduleParts): Promise<void> {
   const now = Date.now();
   if (epoch !== state.epoch || now >= state.catchUpAt) {
     const isNew = epoch !== state.epoch;
+    // A stream made anew has lost its lanes.
+    if (isNew) await parts.lanes.reconcile();
     await publishAll((cursor) => parts.store.call("read.overdue", { now, cursor, limit: pageSize }), epoch, parts);
     state.catchUpAt = now + (isNew ? catchUpAgainMs : catchUpEveryMs);
     state.epoch = epoch;

@@ -2,26 +2,21 @@ import { Confirmation, Suggestion } from "#contracts/messages.ts";
 import { durables, readToken, streams } from "#contracts/subjects.ts";
 import type { Broker } from "#runtime/broker.ts";
 import { decode } from "#runtime/codec.ts";
-import type { LoadedConfig } from "#runtime/load-config.ts";
 import type { Logger } from "#runtime/log.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
 import { consumeStream, done } from "#runtime/settle.ts";
 import type { Delivery, Settlement } from "#runtime/settle.ts";
-import type { Scope } from "./scope.ts";
+import type { FollowedConfig } from "./in-force.ts";
 import { place } from "./targets.ts";
 
-/** The configuration this collector works by, and what follows from it. */
-export interface InForce {
-  loaded: LoadedConfig;
-  revision: number;
-  isInScope: Scope;
-}
+/** Names that stand for a person's word. */
+const personalSources = new Set(["config.json", "person"]);
 
 export interface SuggestionParts {
   broker: Broker;
   store: StoreClient;
   log: Logger;
-  inForce(): InForce;
+  inForce: Pick<FollowedConfig, "current" | "refresh">;
 }
 
 /** Takes what modules confirm, and what modules and outside systems suggest, to the store. */
@@ -48,7 +43,7 @@ export function takeSuggestions(parts: SuggestionParts): { stop(): Promise<void>
 
 async function confirm(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
   const confirmation = decode(message, Confirmation);
-  const { revision, isInScope } = parts.inForce();
+  const { revision, isInScope } = parts.inForce.current();
   const reply = await parts.store.call("write.confirmation", {
     ...confirmation,
     configRevision: revision,
@@ -60,11 +55,10 @@ async function confirm(message: Delivery, parts: SuggestionParts): Promise<Settl
 /** `paintdry.suggestion.<source>.<module>.<resource>`: who may publish under which source, the broker enforces. */
 async function suggest(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
   const suggestion = decode(message, Suggestion);
-  const source = readToken(message.subject.split(".")[2] ?? "") ?? "";
-  if (source === "" || source === "config.json" || source === "person") {
-    return { type: "reject", reason: `"${source}" is no source that may suggest` };
-  }
-  const { loaded, revision, isInScope } = parts.inForce();
+  const source = sourceOf(message.subject);
+  const refusal = refusalOf(source, suggestion);
+  if (refusal !== null) return { type: "reject", reason: refusal };
+  const { loaded, revision, isInScope } = parts.inForce.current();
   const placed = place(loaded.modules, suggestion.module, suggestion.resource);
   if (!placed.isPlaced) return { type: "reject", reason: placed.why };
   const { resource, lane, owner } = placed;
@@ -81,17 +75,30 @@ async function suggest(message: Delivery, parts: SuggestionParts): Promise<Settl
   return await settleRecorded(reply.outcome, revision, parts);
 }
 
+/** The name of a long source stays hashed, as in the subject. */
+function sourceOf(subject: string): string {
+  const named = subject.split(".")[2] ?? "";
+  return readToken(named) ?? named;
+}
+
+function refusalOf(source: string, { parent }: Suggestion): string | null {
+  if (source === "" || personalSources.has(source)) return `"${source}" is no source that may suggest`;
+  if (parent && parent.module !== source)
+    return `"${source}" cannot say what follows from a resource of ${parent.module}`;
+  return null;
+}
+
 /**
  * `stale` says that the finding is older than a later discovery, or that this collector's configuration is older than
- * the one in force: then it waits until its own file has followed.
+ * the one in force: then it follows, and the message is handled again.
  */
 async function settleRecorded(
   outcome: "recorded" | "stale",
   revision: number,
-  { store }: SuggestionParts,
+  { inForce }: SuggestionParts,
 ): Promise<Settlement> {
   if (outcome === "recorded") return done;
-  const inForce = await store.call("read.config", {});
-  if (inForce.revision > revision) throw new Error("a newer configuration is in force than this collector has");
+  await inForce.refresh();
+  if (inForce.current().revision > revision) throw new Error("a newer configuration has come into force");
   return done;
 }
