@@ -309,6 +309,8 @@ describe("a suggestion", () => {
   });
 
   it("waits once its source has brought as many as it may, however many come at once", async () => {
+    // All connections stand, so that the suggestions really meet.
+    await Promise.all(Array.from({ length: 20 }, () => test.database.run("SELECT pg_sleep(0.1)")));
     const requests = Array.from({ length: 12 }, (_, index) =>
       test.store["write.suggestion"](suggestion(`http|many-${index}`, { source: "greedy", perSource: 5 })),
     );

@@ -17,9 +17,10 @@ export async function readLook(database: Database, request: Request): Promise<Re
     if (look === null) {
       return { ...neverLooked, known };
     }
-    const { resourceKey, state, ...standing } = look;
+    const { resourceKey, state, epoch, sequence, ...standing } = look;
     return {
       ...standing,
+      fence: { epoch, sequence },
       state: state === null ? null : (JSON.parse(state) as Json),
       previous: await readPresentValues(tx, resourceKey),
       known,
@@ -34,6 +35,7 @@ const neverLooked = {
   state: null,
   moduleVersion: null,
   optionsFingerprint: null,
+  fence: { epoch: 0, sequence: 0 },
 };
 
 async function readStanding(tx: Statements, id: string) {
@@ -45,9 +47,12 @@ async function readStanding(tx: Statements, id: string) {
       state: z.string().nullable(),
       moduleVersion: count.nullable(),
       optionsFingerprint: z.string().nullable(),
+      epoch: count,
+      sequence: count,
     }),
     `SELECT r.resource_key AS "resourceKey", r.state = 'confirmed' AS "isWatched", l.revision, s.state,
-        l.module_version AS "moduleVersion", l.options_fingerprint AS "optionsFingerprint"
+        l.module_version AS "moduleVersion", l.options_fingerprint AS "optionsFingerprint",
+        l.fence_epoch AS epoch, l.fence_sequence AS sequence
       FROM resource r JOIN look l USING (resource_key) LEFT JOIN saved_state s USING (resource_key)
       WHERE r.id = $1`,
     [id],
