@@ -36,6 +36,18 @@ const Limit = z.strictObject({
 });
 export type Limit = z.infer<typeof Limit>;
 
+/** `address`, `address:port` or, for IPv6 with a port, `[address]:port`. */
+const Resolver = z
+  .string()
+  .refine(isResolver, 'an address such as "192.0.2.53", "192.0.2.53:5353" or "[2001:db8::53]:53"');
+
+function isResolver(text: string): boolean {
+  const [, bracketed, plain, port = "53"] = /^(?:\[([^\]]+)\]|([^:]+))(?::(\d{1,5}))?$/.exec(text) ?? [];
+  if (Number(port) < 1 || Number(port) > 65_535) return false;
+  if (plain !== undefined) return z.ipv4().safeParse(plain).success;
+  return z.ipv6().safeParse(bracketed ?? text).success;
+}
+
 const Pattern = z.string().min(1).describe("An exact text, or one with `*` for any run of characters.");
 
 const RuleMatch = z.strictObject({
@@ -132,9 +144,9 @@ export const Config = z.strictObject({
   dns: z
     .strictObject({
       servers: z
-        .array(z.string())
+        .array(Resolver)
         .default([])
-        .describe("Resolvers as `address` or `address:port`; default the system's."),
+        .describe("Resolvers as `address`, `address:port` or `[address]:port`; default the system's."),
     })
     .prefault({}),
   credentials: z

@@ -78,6 +78,23 @@ describe("checkConfig", () => {
     expect(fault).toMatchObject({ path: "modules.http.colour" });
   });
 
+  it("refuses resolvers that no question could be sent to, each by its place", async () => {
+    const good = ["192.0.2.53", "127.0.0.1:5353", "2001:db8::53", "[2001:db8::53]:5353", "::1", "[::1]"];
+    const bad = [
+      "",
+      "resolver.test",
+      "resolver.test:53",
+      "192.0.2.53:0",
+      "192.0.2.53:70000",
+      "[::1",
+      "1.2.3:53",
+      "::g",
+    ];
+    const faults = await faultsOf({ dns: { servers: [...good, ...bad] } });
+    expect(faults.map(({ path }) => path)).toEqual(bad.map((_, index) => `dns.servers[${good.length + index}]`));
+    expect(faults[1]).toMatchObject({ found: '"resolver.test"', allowed: /an address such as "192\.0\.2\.53"/ });
+  });
+
   it("never repeats what stands where a secret may have been written", async () => {
     const faults = await faultsOf({ credentials: { "github.com": { token: "ghp_very_secret" } } });
     expect(faults.length).toBeGreaterThan(0);

@@ -38,7 +38,7 @@ export function addLook(program: Command): void {
       const factory = createIoFactory({ config: () => config, readSecret, dataFolder: null, liveFetchers: () => 1 });
       try {
         const signal = AbortSignal.timeout(deadlineMs);
-        const { io } = factory.open({ lane: definition.lane(normalised.data), signal });
+        const { io } = factory.open({ lane: definition.lane(normalised.data), signal, deadlineMs });
         const target = { definition, options: moduleOptions, resource: normalised.data };
         const observed = await observeResource(target, { previous: [], state: null, known: [] }, io);
         const answer = { module: name, resource: normalised.data, id: resourceId(name, normalised.data), ...observed };

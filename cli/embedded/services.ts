@@ -72,7 +72,9 @@ function ownEnvironment(name: ServiceName, settings: ServiceSettings): Record<st
         ...namesIn(settings.configFile, "credentials"),
         ...namesIn(settings.configFile, "modules"),
       ]);
-      return { ...named, PAINTDRY_CONFIG, PAINTDRY_DATA_DIR: join(settings.dataFolder, "fetcher") };
+      // The system resolves each name on a thread of its own: with four, a few slow resolvers hold up every look.
+      const UV_THREADPOOL_SIZE = "16";
+      return { ...named, UV_THREADPOOL_SIZE, PAINTDRY_CONFIG, PAINTDRY_DATA_DIR: join(settings.dataFolder, "fetcher") };
     }
     case "notifier":
       return { ...passedOn(namesIn(settings.configFile, "notify")), PAINTDRY_CONFIG };

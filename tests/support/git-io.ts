@@ -6,7 +6,8 @@ import { createCredentials } from "../../services/fetcher/io/credentials.ts";
 import { createEgressGuard } from "../../services/fetcher/io/egress.ts";
 import { createHttpCache } from "../../services/fetcher/io/http-cache.ts";
 import { createHttpTransport } from "../../services/fetcher/io/http-transport.ts";
-import { createHttpIo, type RequestRecord } from "../../services/fetcher/io/http.ts";
+import { createHttpIo } from "../../services/fetcher/io/http.ts";
+import type { RequestRecord } from "../../services/fetcher/io/record.ts";
 import { createGitIo, type GitCaps } from "../../services/fetcher/io/git.ts";
 import { createLimits } from "../../services/fetcher/io/limits.ts";
 

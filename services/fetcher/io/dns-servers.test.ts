@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { Config } from "#contracts/config.ts";
 import { describeResolver, readResolvers } from "./dns-servers.ts";
 
 describe("resolvers", () => {
@@ -11,10 +12,12 @@ describe("resolvers", () => {
   ])("%s is understood", (text, resolver, described) => {
     expect(readResolvers([text])).toEqual([resolver]);
     expect(describeResolver(resolver)).toBe(described);
+    expect(Config.safeParse({ dns: { servers: [text] } }).success).toBe(true);
   });
 
   it.each(["", "resolver.test", "192.0.2.53:0", "192.0.2.53:70000", "[::1", "1.2.3:53"])("%j is refused", (text) => {
     expect(() => readResolvers([text])).toThrow(/^dns\.servers: found ".*", allowed is an address/);
+    expect(Config.safeParse({ dns: { servers: [text] } }).success).toBe(false);
   });
 
   it("are the system's when none is named", () => {

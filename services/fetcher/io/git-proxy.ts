@@ -10,7 +10,7 @@ import type { Credentials } from "./credentials.ts";
 import type { EgressGuard } from "./egress.ts";
 import { toLookError } from "./http-failure.ts";
 import type { HttpTransport } from "./http-transport.ts";
-import type { RequestRecord } from "./http.ts";
+import type { RequestRecord } from "./record.ts";
 
 /** The guarded way out. */
 export interface GitWayOut {

@@ -7,7 +7,7 @@ export function toLookError(error: unknown, host: string, stage: "answer" | "bod
   if (error instanceof LookError) return error;
   const [first] = error instanceof AggregateError ? (error.errors as unknown[]) : [];
   const cause = first ?? error;
-  const code = (cause as NodeJS.ErrnoException | null)?.code ?? "";
+  const code = codeOf(cause);
   const text = cause instanceof Error ? cause.message : String(cause);
   if (cause instanceof errors.HTTPParserError && code !== "HPE_HEADER_OVERFLOW") {
     return new LookError("malformed", `${host} does not speak proper HTTP: ${text}`, { cause: error });
@@ -16,6 +16,14 @@ export function toLookError(error: unknown, host: string, stage: "answer" | "bod
   const failure = isBrokenOff ? truncated : (byCode[code] ?? byPrefix(code));
   if (failure !== null) return new LookError(failure[0], `${host} ${failure[1]}`, { cause: error });
   return new LookError("unreachable", `${host} could not be asked: ${text}`, { cause: error });
+}
+
+/** A DOMException's code is a number of old that tells nothing; its name does. */
+function codeOf(cause: unknown): string {
+  if (typeof cause !== "object" || cause === null) return "";
+  if (cause instanceof DOMException) return cause.name;
+  const { code } = cause as { code?: unknown };
+  return typeof code === "string" ? code : "";
 }
 
 type Failure = [LookErrorKind, string];
@@ -32,6 +40,7 @@ const byCode: Record<string, Failure> = {
   EHOSTUNREACH: ["unreachable", "cannot be reached: no route to it"],
   ENETUNREACH: ["unreachable", "cannot be reached: no route to its network"],
   ETIMEDOUT: ["timeout", "did not accept the connection in time"],
+  TimeoutError: ["timeout", "did not answer in time"],
   UND_ERR_CONNECT_TIMEOUT: ["timeout", "did not accept the connection in time"],
   UND_ERR_HEADERS_TIMEOUT: ["timeout", "did not answer in time"],
   UND_ERR_BODY_TIMEOUT: ["timeout", "stopped sending in the middle of its answer"],

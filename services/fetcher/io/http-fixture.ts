@@ -6,7 +6,8 @@ import { createCredentials, type Credentials } from "./credentials.ts";
 import { createEgressGuard } from "./egress.ts";
 import { createHttpCache, type HttpCacheOptions } from "./http-cache.ts";
 import { createHttpTransport, type HttpTransportOptions } from "./http-transport.ts";
-import { createHttpIo, type RequestRecord } from "./http.ts";
+import { createHttpIo } from "./http.ts";
+import type { RequestRecord } from "./record.ts";
 import { createLimits } from "./limits.ts";
 
 /** Servers and clients on loopback for tests; what it opened, `close` closes. */

@@ -62,8 +62,40 @@ describe("limits within a look", () => {
     await look.run("cdn.example", call);
     const waiting = look.run("cdn.example", call);
     deadline.abort();
-    await expect(waiting).rejects.toMatchObject({ kind: "timeout" });
+    await expect(waiting).rejects.toMatchObject({
+      kind: "timeout",
+      message: expect.stringContaining("while it waited for the limit of cdn.example"),
+    });
     await expect(look.run("own.example", call)).rejects.toMatchObject({ kind: "timeout" });
+    await expect(look.runUnpaced("192.0.2.53", call)).rejects.toMatchObject({ kind: "timeout" });
     expect(calls).toBe(1);
+  });
+
+  it("tell a slow answer from a long wait", async () => {
+    const { deadline, look } = lookOf({ perSecond: 1, concurrency: 1 });
+    const silent = look.run("own.example", () => new Promise<never>(() => {}));
+    const behind = look.run("own.example", async () => {});
+    deadline.abort();
+    await expect(silent).rejects.toMatchObject({ kind: "timeout", message: /before own\.example answered/ });
+    await expect(behind).rejects.toMatchObject({ kind: "timeout", message: /its turn among the look's calls/ });
+  });
+
+  it("refuse at once what could not begin before the deadline, so that nobody queues in vain", async () => {
+    const { limits, deadline } = lookOf({ perSecond: 0.1, concurrency: 1 }, { live: 2 });
+    const deadlineAt = performance.now() + 60_000;
+    const look = limits.forLook({ lane: "own.example", signal: deadline.signal, deadlineAt });
+    const calls = Array.from({ length: 8 }, () => look.run("cdn.example", () => new Promise<never>(() => {})));
+    const refused = await Promise.race(calls.map(async (call) => await call.catch((error: Error) => error.message)));
+    expect(refused).toMatch(/no time for the limit of cdn\.example, a call every 20000 ms/);
+    deadline.abort();
+    const kinds = await Promise.allSettled(calls);
+    expect(kinds.every(({ status }) => status === "rejected")).toBe(true);
+  });
+
+  it("leave what touches no watched host to the cap alone", async () => {
+    const { look } = lookOf({ perSecond: 0.001, concurrency: 1 });
+    await expect(
+      Promise.all([1, 2, 3].map(() => look.runUnpaced("192.0.2.53", async () => "answer"))),
+    ).resolves.toEqual(["answer", "answer", "answer"]);
   });
 });

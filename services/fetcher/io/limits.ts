@@ -13,12 +13,24 @@ export interface HostLimit {
 
 /** What shapes the calls of one look. */
 export interface LookLimits {
-  /** Runs a call to a host (`host` or `host:port`) when it may; throws `timeout` if the signal aborts before. */
+  /**
+   * Runs a call to a host (`host` or `host:port`) when it may. Throws `timeout`, naming what it waited for, if the signal
+   * aborts before, or at once if the calls before it leave no time until the look's deadline.
+   */
   run<Result>(host: string, call: () => Promise<Result>): Promise<Result>;
+  /** A call that touches no watched host, such as a question to a resolver: only the cap of the process holds it. */
+  runUnpaced<Result>(host: string, call: () => Promise<Result>): Promise<Result>;
+}
+
+export interface LookTime {
+  lane: string;
+  signal: AbortSignal;
+  /** When the signal aborts, by `performance.now()`. */
+  deadlineAt?: number;
 }
 
 export interface Limits {
-  forLook(look: { lane: string; signal: AbortSignal }): LookLimits;
+  forLook(look: LookTime): LookLimits;
 }
 
 export interface LimitsOptions {
@@ -45,37 +57,56 @@ export function createLimits(options: LimitsOptions): Limits {
   const inProcess = pLimit(options.maxConcurrent);
   const others = new Bottleneck.Group({});
 
-  function otherHost(host: string): Bottleneck {
+  function otherHost(host: string, look: LookTime): Waiting {
     const { perSecond, concurrency } = options.limitOf(host);
+    const minTime = Math.ceil((1000 * Math.max(1, options.liveFetchers())) / perSecond);
     const limiter = others.key(host);
-    limiter.updateSettings({
-      minTime: Math.ceil((1000 * Math.max(1, options.liveFetchers())) / perSecond),
-      maxConcurrent: concurrency,
-    });
-    return limiter;
+    limiter.updateSettings({ minTime, maxConcurrent: concurrency });
+    const waitsFor = `the limit of ${host}, a call every ${minTime} ms from this fetcher`;
+    const waitMs = (limiter.counts().RECEIVED + limiter.counts().QUEUED) * minTime;
+    // Whoever waits in vain would still take a turn: a queue longer than looks are would never recover.
+    if (look.deadlineAt !== undefined && performance.now() + waitMs > look.deadlineAt)
+      throw new LookError("timeout", `the look has no time for ${waitsFor}: others wait for it`);
+    return { limiter, waitsFor };
   }
 
-  function forLook({ lane, signal }: { lane: string; signal: AbortSignal }): LookLimits {
+  function forLook(look: LookTime): LookLimits {
+    const { lane, signal } = look;
     const host = laneHost(lane);
     let first: Promise<unknown> | undefined;
     let followUps: Bottleneck | undefined;
 
-    function run<Result>(target: string, call: () => Promise<Result>): Promise<Result> {
-      const turn = () => inProcess(() => unlessAborted(target, signal, call));
-      if (target !== host) return untilAborted(target, signal, () => otherHost(target).schedule(turn));
-      if (first === undefined) {
-        const answer = untilAborted(target, signal, turn);
-        first = answer.catch(() => {});
-        return answer;
-      }
-      const limiter = (followUps ??= createFollowUps(options.limitOf(lane), first));
-      return untilAborted(target, signal, () => limiter.schedule(turn));
+    function runUnpaced<Result>(target: string, call: () => Promise<Result>): Promise<Result> {
+      return untilAborted({ target, signal, waitsFor: "the fetcher's other calls" }, call, inProcess);
     }
 
-    return { run };
+    function runPaced<Result>(target: string, call: () => Promise<Result>, waiting: Waiting): Promise<Result> {
+      return untilAborted({ target, signal, waitsFor: waiting.waitsFor }, call, (start) =>
+        waiting.limiter.schedule(() => inProcess(start)),
+      );
+    }
+
+    async function run<Result>(target: string, call: () => Promise<Result>): Promise<Result> {
+      if (target !== host) return await runPaced(target, call, otherHost(target, look));
+      if (first === undefined) {
+        const answer = runUnpaced(target, call);
+        first = answer.catch(() => {});
+        return await answer;
+      }
+      const limiter = (followUps ??= createFollowUps(options.limitOf(lane), first));
+      return await runPaced(target, call, { limiter, waitsFor: `its turn among the look's calls to ${host}` });
+    }
+
+    return { run, runUnpaced };
   }
 
   return { forLook };
+}
+
+/** A limiter, and what waiting for it means in words. */
+interface Waiting {
+  limiter: Bottleneck;
+  waitsFor: string;
 }
 
 /** Its first slot stands for the call that went before it. */
@@ -89,24 +120,35 @@ function followUpSpacingMs({ perSecond }: HostLimit): number {
   return Math.min(maxFollowUpSpacingMs, Math.ceil(1000 / perSecond / followUpFactor));
 }
 
-/** A queued call cannot be taken out of its queue; it is skipped when its turn comes. */
-async function unlessAborted<Result>(host: string, signal: AbortSignal, call: () => Promise<Result>): Promise<Result> {
-  if (signal.aborted) throw waitedTooLong(host);
-  return call();
+interface Turn {
+  target: string;
+  signal: AbortSignal;
+  waitsFor: string;
 }
 
-async function untilAborted<Result>(host: string, signal: AbortSignal, queue: () => Promise<Result>): Promise<Result> {
-  if (signal.aborted) throw waitedTooLong(host);
+/** Queues a call until the look's time is over. It cannot be taken out of the queue: it is skipped at its turn. */
+async function untilAborted<Result>(
+  { target, signal, waitsFor }: Turn,
+  call: () => Promise<Result>,
+  queue: (start: () => Promise<Result>) => Promise<Result>,
+): Promise<Result> {
+  let isStarted = false;
+  const late = () => {
+    const until = isStarted ? `before ${target} answered` : `while it waited for ${waitsFor}`;
+    return new LookError("timeout", `the look's time was over ${until}`);
+  };
+  if (signal.aborted) throw late();
   const aborted = Promise.withResolvers<never>();
-  const onAbort = () => aborted.reject(waitedTooLong(host));
+  const onAbort = () => aborted.reject(late());
   signal.addEventListener("abort", onAbort, { once: true });
   try {
-    return await Promise.race([queue(), aborted.promise]);
+    const start = async () => {
+      if (signal.aborted) throw late();
+      isStarted = true;
+      return await call();
+    };
+    return await Promise.race([queue(start), aborted.promise]);
   } finally {
     signal.removeEventListener("abort", onAbort);
   }
-}
-
-function waitedTooLong(host: string): LookError {
-  return new LookError("timeout", `the look's time was over before ${host} answered`);
 }
