@@ -7,11 +7,21 @@ export const maxResourceBytes = 2048;
 export const maxAttributeBytes = 512;
 export const maxReasonLength = 500;
 
-export const ResourceName = z.string().min(1).max(maxResourceBytes);
+/** A name from the outside: bounded in UTF-8 bytes, without NUL and halves of characters, which no database holds. */
+function nameOf(maxBytes: number) {
+  return z
+    .string()
+    .min(1)
+    .max(maxBytes)
+    .refine((text) => new TextEncoder().encode(text).byteLength <= maxBytes, `at most ${maxBytes} bytes`)
+    .refine((text) => text.isWellFormed() && !text.includes("\0"), "text without NUL and unpaired surrogates");
+}
+
+export const ResourceName = nameOf(maxResourceBytes);
 export const ModuleName = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,62}$/, "a module's name is lower-case letters, digits and -");
-export const AttributeName = z.string().min(1).max(maxAttributeBytes);
+export const AttributeName = nameOf(maxAttributeBytes);
 export const Timestamp = z.iso.datetime();
 export const ResourceId = z.string().regex(/^[0-9a-f]{32}$/);
 const Count = z.number().int().nonnegative();

@@ -144,7 +144,8 @@ export interface ChangeAddress {
  */
 export const messageIds = {
   scheduled: (id: string, slot: number) => `${id}@${slot}`,
-  retry: (id: string, slot: number, attempt: number) => `${id}@retry:${slot}:${attempt}`,
+  /** `dueMs` tells two failures in one slot, with a recovery between them, apart. */
+  retry: (id: string, dueMs: number, attempt: number) => `${id}@retry:${dueMs}:${attempt}`,
   afterChange: (id: string, revision: number) => `${id}@after:${revision}`,
   discovery: (id: string, attempt: string) => `${id}@discovery:${attempt}`,
   check: (checkId: string) => `check:${checkId}`,

@@ -109,6 +109,19 @@ describe("observeResource", () => {
     expect(result).toMatchObject({ status: "failed", error: { kind: "too_large" } });
   });
 
+  it("makes text well-formed, which hostile values are not, and refuses names that no database holds", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("a", { "k\uD800": ["x\uDC00y", "\0"] });
+    });
+    expect(result).toMatchObject({ report: { observations: [{ value: { "k\uFFFD": ["x\uFFFDy", "\0"] } }] } });
+    for (const name of ["a\0b", "a\uD800"]) {
+      const named = await observeWith(async function* () {
+        yield observe(name, 1);
+      });
+      expect(named).toMatchObject({ status: "failed", error: { kind: "module" } });
+    }
+  });
+
   it("leaves a module behind that hangs past the deadline", async () => {
     const deadline = new AbortController();
     const look = observeWith(async function* () {

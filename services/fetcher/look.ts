@@ -53,8 +53,9 @@ async function collectReport(answers: AsyncIterable<ObservationAnswer>): Promise
   for await (const answer of answers) {
     if (++count > maxAttributes) throw new LookError("too_large", `more than ${maxAttributes} attributes`);
     if (answer.type === "observe") addObservation(observations, answer);
-    else if (answer.type === "happened") report.happenings.push(check(Happening, answer, answer.name));
-    else if (answer.type === "unseen") report.unseen.push(check(Unseen, answer, answer.attribute));
+    else if (answer.type === "happened") {
+      report.happenings.push(check(Happening, { ...answer, detail: wellFormed(answer.detail) }, answer.name));
+    } else if (answer.type === "unseen") report.unseen.push(check(Unseen, answer, answer.attribute));
     else if (answer.type === "baseline") baseline.push(check(AttributeName, answer.attribute, answer.attribute));
     else if (answer.type === "gone") goneReason = answer.reason.slice(0, 500);
     else state = answer.state;
@@ -74,8 +75,17 @@ function addObservation(
   if (observations.has(answer.attribute)) {
     throw new LookError("module", `the module observed ${answer.attribute} twice in one look`);
   }
-  const observation = check(Observation, { severity: null, reason: null, ...standing }, answer.attribute);
+  const value = wellFormed(standing.value);
+  const observation = check(Observation, { severity: null, reason: null, ...standing, value }, answer.attribute);
   observations.set(answer.attribute, observation);
+}
+
+/** Half a surrogate pair has no canonical form: it stands as U+FFFD, as it would in UTF-8. */
+function wellFormed(value: Json): Json {
+  if (typeof value === "string") return value.toWellFormed();
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(wellFormed);
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key.toWellFormed(), wellFormed(inner)]));
 }
 
 /** A module's answers come from what a stranger's server sent: names and sizes are checked like any message. */
@@ -121,9 +131,14 @@ async function collectFound(
 ): Promise<Discovered> {
   const confirmed = new Map<string, ResourceRef>();
   const suggested = new Map<string, ResourceRef>();
+  let refusal = `the module ${definition.name} did not confirm it`;
   for await (const answer of definition.discovery(request, io)) {
     if (confirmed.size + suggested.size >= maxFound)
       throw new LookError("too_large", `more than ${maxFound} resources`);
+    if (answer.type === "refuse") {
+      refusal = answer.reason;
+      continue;
+    }
     const found =
       answer.type === "confirm"
         ? { module: definition.name, resource: answer.resource }
@@ -132,7 +147,7 @@ async function collectFound(
     (answer.type === "confirm" ? confirmed : suggested).set(`${ref.module}|${ref.resource}`, ref);
   }
   if (confirmed.size === 0) {
-    return { status: "not_mine", reason: `the module ${definition.name} did not confirm it` };
+    return { status: "not_mine", reason: refusal.slice(0, 2000) };
   }
   return { status: "discovered", confirmed: [...confirmed.values()], suggested: [...suggested.values()] };
 }

@@ -100,13 +100,12 @@ async function readEarly(tx: Statements, request: Request, after: Place | null, 
 
 function earlyJob(row: JobRow & { cause: "retry" | "after_change"; dueUs: number; failures: number }): DueJob {
   const { id, cause } = row;
-  const slot = slotAt(row.dueUs / 1000, row.everyMs, row.phaseMs);
   return cause === "retry"
     ? toJob(row, {
         operation: "observation",
         cause,
         jobClass: "due",
-        messageId: messageIds.retry(id, slot, row.failures),
+        messageId: messageIds.retry(id, Math.floor(row.dueUs / 1000), row.failures),
       })
     : toJob(row, {
         operation: "observation",
