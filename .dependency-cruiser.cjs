@@ -68,7 +68,7 @@ module.exports = {
       name: "nothing-stands-on-tests",
       comment: "Only tests import what supports tests.",
       severity: "error",
-      from: { pathNot: [tests, "^(tests|bench)/", "^cli/(dev|commands/demo)"] },
+      from: { pathNot: [tests, "^(tests|bench)/", "^services/[^/]+/testing/"] },
       to: { path: "^tests/" },
     },
     {

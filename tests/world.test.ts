@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { startWorld } from "./support/world.ts";
+import { startWorld, until } from "./support/world.ts";
 import type { World } from "./support/world.ts";
 
 let world: World;
@@ -12,7 +12,7 @@ afterAll(async () => {
   await world.stop();
 });
 
-describe("all services together", () => {
+describe("all services together", { timeout: 120_000 }, () => {
   it("are ready, with two of some, and answer by the gateway", async () => {
     expect(await world.api("status")).toMatchObject({ unpublished: 0 });
     expect([...world.services.supervised.keys()]).toContain("fetcher-2");
@@ -22,9 +22,8 @@ describe("all services together", () => {
     const store = world.services.supervised.get("store");
     const before = store?.pid();
     process.kill(before ?? 0, "SIGKILL");
-    await expect.poll(() => store?.pid() ?? before, { timeout: 10_000 }).not.toBe(before);
-    await world.services.waitUntilReady(30_000, ["store", "gateway"]);
-    expect(await world.api("status")).toMatchObject({ unpublished: 0 });
+    await until("a new store process", async () => (store?.pid() ?? before) !== before);
+    expect(await until("the status", () => world.api("status"))).toMatchObject({ unpublished: 0 });
   });
 
   it("stay down when a test kills one, until it starts it again", async () => {
@@ -32,6 +31,6 @@ describe("all services together", () => {
     expect(world.services.supervised.get("gateway")?.pid()).toBeNull();
     await expect(world.api("status")).rejects.toThrow("fetch failed");
     await world.start("gateway");
-    expect(await world.api("status")).toMatchObject({ unpublished: 0 });
+    expect(await until("the status", () => world.api("status"))).toMatchObject({ unpublished: 0 });
   });
 });
