@@ -68,6 +68,35 @@ describe("the HTTP cache", () => {
     });
   });
 
+  it("asks for the whole when a 304 no longer repeats a header: it may have been removed", async () => {
+    const sent: Record<string, string> = { etag: '"v1"', "x-frame-options": "DENY" };
+    const asked: (string | undefined)[] = [];
+    const url = await serve((request, response) => {
+      asked.push(request.headers["if-none-match"]);
+      if (request.headers["if-none-match"] === undefined) response.writeHead(200, sent).end("the page");
+      else response.writeHead(304, sent).end();
+    });
+    const { http } = look();
+    await http.request({ url });
+    expect((await http.request({ url })).isRevalidated).toBe(true);
+    delete sent["x-frame-options"];
+    const { headers, isRevalidated } = await http.request({ url });
+    expect([headers["x-frame-options"], isRevalidated]).toEqual([undefined, false]);
+    expect((await http.request({ url })).isRevalidated).toBe(true);
+    expect(asked).toEqual([undefined, '"v1"', '"v1"', undefined, '"v1"']);
+  });
+
+  it("learns which headers a server leaves out of its 304s", async () => {
+    const { url, asked } = await page({ etag: '"v1"', "x-frame-options": "DENY" });
+    const cache = {};
+    const { http } = look({ cache });
+    const answers = [await http.request({ url }), await http.request({ url }), await http.request({ url })];
+    answers.push(await look({ cache, random: 0 }).http.request({ url }), await http.request({ url }));
+    expect(answers.map(({ headers }) => headers["x-frame-options"])).toEqual(answers.map(() => ["DENY"]));
+    expect(answers.map(({ isRevalidated }) => isRevalidated)).toEqual([false, false, true, false, true]);
+    expect(asked).toHaveLength(6);
+  });
+
   it("asks for the whole when told to, and by chance", async () => {
     const { url, asked } = await page({ etag: '"v1"' });
     const cache = {};
@@ -113,7 +142,7 @@ describe("the HTTP cache", () => {
   it("stays within its bounds", async () => {
     const cache = createHttpCache({ maxEntries: 10, maxEntryBytes: 100 });
     const keyOf = (name: string) => ({ url: new URL(`https://example.org/${name}`), headers: {}, credential: "" });
-    const answer = { status: 200, headers: { etag: ['"v"'] }, body: Buffer.from("x") };
+    const answer = { status: 200, headers: { etag: ['"v"'] }, body: Buffer.from("x"), leftOut: [] };
     for (let index = 0; index < 30; index++) await cache.set(keyOf(String(index)), answer);
     await cache.set(keyOf("large"), { ...answer, body: Buffer.alloc(101) });
     const names = [...Array.from({ length: 30 }, (_, index) => String(index)), "large"];

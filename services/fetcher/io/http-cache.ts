@@ -18,6 +18,11 @@ export interface CachedAnswer {
   body: Uint8Array;
 }
 
+export interface KeptAnswer extends CachedAnswer {
+  /** Headers that the server still sends with the page, but is known to leave out of its 304s. */
+  leftOut: string[];
+}
+
 export interface CacheKey {
   url: URL;
   /** What the module asked to send; an answer is only reused for the very same. */
@@ -27,8 +32,8 @@ export interface CacheKey {
 }
 
 export interface HttpCache {
-  get(key: CacheKey): Promise<CachedAnswer | null>;
-  set(key: CacheKey, answer: CachedAnswer): Promise<void>;
+  get(key: CacheKey): Promise<KeptAnswer | null>;
+  set(key: CacheKey, answer: KeptAnswer): Promise<void>;
   close(): void;
 }
 
@@ -48,20 +53,23 @@ const notADatabase = 26;
 const dayMs = 86_400_000;
 
 const StoredHeaders = z.record(z.string(), z.array(z.string()));
+/** Kept among the headers, under a name that none can have. */
+const leftOutKey = ":left-out";
 
 export function createHttpCache(options: HttpCacheOptions = {}): HttpCache {
   const maxEntryBytes = options.maxEntryBytes ?? 1024 * 1024;
   const random = options.random ?? Math.random;
   const store = openStore(options.file ?? ":memory:", options.maxEntries ?? 4000, maxEntryBytes);
 
-  async function get(key: CacheKey): Promise<CachedAnswer | null> {
+  async function get(key: CacheKey): Promise<KeptAnswer | null> {
     const found = await store.get(storeKey(key));
     if (found === undefined) return null;
     const body = found.body instanceof Uint8Array ? found.body : new Uint8Array();
-    return { status: found.statusCode, headers: StoredHeaders.parse(found.headers), body };
+    const { [leftOutKey]: leftOut = [], ...headers } = StoredHeaders.parse(found.headers);
+    return { status: found.statusCode, headers, body, leftOut };
   }
 
-  async function set(key: CacheKey, answer: CachedAnswer): Promise<void> {
+  async function set(key: CacheKey, answer: KeptAnswer): Promise<void> {
     if (!isWorthKeeping(answer) || answer.body.byteLength > maxEntryBytes) return;
     const cachedAt = Date.now();
     // Forgotten after half a day to a day: so each page is transferred in full now and then, at times nobody can tell.
@@ -69,7 +77,7 @@ export function createHttpCache(options: HttpCacheOptions = {}): HttpCache {
     const stream = store.createWriteStream(storeKey(key), {
       statusCode: answer.status,
       statusMessage: "",
-      headers: answer.headers,
+      headers: { ...answer.headers, [leftOutKey]: answer.leftOut },
       cacheControlDirectives: {},
       cachedAt,
       staleAt: cachedAt,
@@ -112,6 +120,26 @@ export function validatorsOf(headers: Record<string, string[]>): Record<string, 
 
 /** What a 304 must not overwrite: it describes the body that was not sent (RFC 9111 §3.2). */
 const ofTheBody = new Set(["content-length", "content-encoding", "content-type", "content-range", "transfer-encoding"]);
+
+/** What says nothing about how the page is served: servers put it into a 304 or not as they please. */
+const ofTheTransfer = new Set(
+  "accept-ranges age cache-control connection date etag expires keep-alive last-modified pragma vary".split(" "),
+);
+
+/**
+ * Kept headers that a 304 neither repeats nor is known to leave out. They may be gone: most servers repeat every header
+ * in a 304, some leave most of them out, and only the whole answer tells which it is.
+ */
+export function missingHeaders(kept: KeptAnswer, confirmed: Record<string, string[]>): string[] {
+  return Object.keys(kept.headers).filter(
+    (name) =>
+      !(name in confirmed) &&
+      !kept.leftOut.includes(name) &&
+      !ofTheBody.has(name) &&
+      !ofTheTransfer.has(name) &&
+      name !== "set-cookie",
+  );
+}
 
 /**
  * The kept headers, renewed by those of a 304. Cookies stay as the full answer set them: servers often leave some out

@@ -2,27 +2,23 @@ import type { Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import type { HttpAnswer, HttpIo, HttpRequest } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
-import type { LookErrorKind } from "#contracts/messages.ts";
 import type { Credentials } from "./credentials.ts";
 import type { EgressGuard } from "./egress.ts";
 import { acceptedEncodings, decodeText, readBody } from "./http-body.ts";
-import { type CachedAnswer, type HttpCache, renewedHeaders, validatorsOf } from "./http-cache.ts";
+import {
+  type CachedAnswer,
+  type CacheKey,
+  type HttpCache,
+  type KeptAnswer,
+  missingHeaders,
+  renewedHeaders,
+  validatorsOf,
+} from "./http-cache.ts";
 import { toLookError } from "./http-failure.ts";
 import { restOf } from "./http-rest.ts";
 import type { HttpTransport } from "./http-transport.ts";
 import type { LookLimits } from "./limits.ts";
-
-/** One request as the metrics and the look's own count see it. */
-export interface RequestRecord {
-  host: string;
-  method: string;
-  /** null where no answer came. */
-  status: number | null;
-  errorKind: LookErrorKind | null;
-  /** Of the body, as they came over the wire. */
-  bodyBytes: number;
-  durationMs: number;
-}
+import type { RequestRecord } from "./record.ts";
 
 export interface HttpIoOptions {
   transport: HttpTransport;
@@ -70,18 +66,28 @@ export function createHttpIo(options: HttpIoOptions): HttpIo {
     const key = { url: ask.url, headers: ask.headers, credential: credentials.fingerprintFor(ask.url) };
     const isCacheable = ask.method === "GET";
     const isFull = wanted.isFresh === true || random() < 1 / fullFetchOneIn;
-    const kept = isCacheable && !isFull ? await cache.get(key) : null;
-    const conditions = kept === null ? {} : validatorsOf(kept.headers);
+    const kept = isCacheable ? await cache.get(key) : null;
+    const conditions = kept === null || isFull ? {} : validatorsOf(kept.headers);
     const received = await limits.run(ask.url.host, () => recorded(ask, conditions));
     if (received.status === 304 && kept !== null) {
-      return toAnswer(
-        ask.url,
-        { ...kept, headers: renewedHeaders(kept.headers, received.headers) },
-        ask.maxBytes,
-        true,
-      );
+      const missing = missingHeaders(kept, received.headers);
+      if (missing.length > 0) return await wholeAgain(ask, key, { kept, missing });
+      const headers = renewedHeaders(kept.headers, received.headers);
+      return toAnswer(ask.url, { ...kept, headers }, ask.maxBytes, true);
     }
-    if (isCacheable) await cache.set(key, received);
+    if (isCacheable) await cache.set(key, { ...received, leftOut: kept?.leftOut ?? [] });
+    return toAnswer(ask.url, received, ask.maxBytes, false);
+  }
+
+  /** A header that a 304 does not repeat is gone, or the server leaves it out of 304s: the page itself tells. */
+  async function wholeAgain(
+    ask: Ask,
+    key: CacheKey,
+    { kept, missing }: { kept: KeptAnswer; missing: string[] },
+  ): Promise<HttpAnswer> {
+    const received = await limits.run(ask.url.host, () => recorded(ask, {}));
+    const stillSent = missing.filter((name) => name in received.headers);
+    await cache.set(key, { ...received, leftOut: [...kept.leftOut, ...stillSent] });
     return toAnswer(ask.url, received, ask.maxBytes, false);
   }
 
