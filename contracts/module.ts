@@ -25,7 +25,7 @@ export interface ModuleDefinition<Options = unknown> {
   owner(resource: string): string;
   /** Values of other resources that a look is handed in `known`. */
   needs?(resource: string): Need[];
-  /** Confirms the resource and says what follows from it. Yielding no `confirm` means "not mine". */
+  /** Confirms the resource and says what follows from it. Yielding no `confirm` means "not mine"; `refuse` says why. */
   discovery(request: DiscoveryRequest<Options>, io: Io): AsyncIterable<DiscoveryAnswer>;
   /** One look: see the constructors below. Throwing, or yielding nothing, means "could not look". */
   observation(request: ObservationRequest<Options>, io: Io): AsyncIterable<ObservationAnswer>;
@@ -97,7 +97,8 @@ export interface Assessment {
 
 export type DiscoveryAnswer =
   | { type: "confirm"; resource: string }
-  | { type: "suggest"; module: string; resource: string };
+  | { type: "suggest"; module: string; resource: string }
+  | { type: "refuse"; reason: string };
 
 export type ObservationAnswer =
   | ({ type: "observe"; attribute: string; value: Json } & Standing)
@@ -119,6 +120,11 @@ export interface Standing {
 /** The resource, and others of the same module, is one of this module's. */
 export function confirm(resource: string): DiscoveryAnswer {
   return { type: "confirm", resource };
+}
+
+/** The resource is none of this module's, and why: what people read. Without it, confirming nothing says the same. */
+export function refuse(reason: string): DiscoveryAnswer {
+  return { type: "refuse", reason };
 }
 
 /** Another module may want to watch this; it must confirm it. */

@@ -266,6 +266,8 @@ export const storeRpc = {
       known: z.array(z.object({ module: ModuleName, resource: ResourceName, attribute: AttributeName, value: Json })),
       moduleVersion: Count.nullable(),
       optionsFingerprint: z.string().nullable(),
+      /** The job whose outcome was recorded last: one that is not newer has nothing to add. */
+      fence: JobPosition,
     }),
   },
   /** What a report is compared with: the values now, at a past revision, or just before a job. */
@@ -451,6 +453,8 @@ export const storeRpc = {
       jobs: z.array(
         z.object({ id: ResourceId, operation: Operation, cause: Job.shape.cause, isOutstanding: z.boolean() }),
       ),
+      /** Up to when `read.due` was asked: what became due later was planned since, and stays. */
+      dueBy: EpochMs,
     }),
     reply: z.object({}),
   },

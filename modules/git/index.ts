@@ -1,4 +1,4 @@
-import { confirm, defineModule } from "#contracts/module.ts";
+import { confirm, defineModule, refuse } from "#contracts/module.ts";
 import { assessChange } from "./change.ts";
 import { examples } from "./examples.ts";
 import { locate } from "./locate.ts";
@@ -17,7 +17,10 @@ export default defineModule<Options>({
   owner: ownerOf,
   async *discovery({ resource }, io) {
     const { url, movedTo, answer } = await locate(io.git, resource, ["HEAD"]);
-    if (answer.outcome === "gone") return;
+    if (answer.outcome === "gone") {
+      yield refuse(answer.reason);
+      return;
+    }
     // Another spelling is taken over, since each look at the first would cost a detour; another repository is not.
     yield confirm(movedTo === null ? url : resource);
   },

@@ -75,8 +75,9 @@ describe.skipIf(isMissing("git"))("a repository whose address leads elsewhere", 
   it("is gone where no repository answers, and discovery does not confirm it", async () => {
     server.redirects.set("/old", `${server.url}/none`);
     for (const path of ["none", "old"]) {
-      expect(await look(`${server.url}/${path}`)).toMatchObject([{ type: "gone" }]);
-      expect(await discover(`${server.url}/${path}`)).toEqual([]);
+      const seen = await look(`${server.url}/${path}`);
+      expect(seen).toMatchObject([{ type: "gone", reason: expect.any(String) as string }]);
+      expect(await discover(`${server.url}/${path}`)).toEqual([{ ...seen[0], type: "refuse" }]);
     }
   });
 

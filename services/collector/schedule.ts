@@ -60,32 +60,38 @@ async function tick(state: TickState, parts: ScheduleParts): Promise<void> {
     const isNew = epoch !== state.epoch;
     // A stream made anew has lost its lanes.
     if (isNew) await parts.lanes.reconcile();
-    await publishAll((cursor) => parts.store.call("read.overdue", { now, cursor, limit: pageSize }), epoch, parts);
+    const readPage: ReadPage = (cursor) => parts.store.call("read.overdue", { now, cursor, limit: pageSize });
+    await publishAll(readPage, { epoch, dueBy: now }, parts);
     state.catchUpAt = now + (isNew ? catchUpAgainMs : catchUpEveryMs);
     state.epoch = epoch;
   }
   // A clock set back must not stop the schedule: what lies between was published before.
   const from = Math.min(state.from, now);
-  await publishAll((cursor) => parts.store.call("read.due", { from, to: now, cursor, limit: pageSize }), epoch, parts);
+  const readPage: ReadPage = (cursor) => parts.store.call("read.due", { from, to: now, cursor, limit: pageSize });
+  await publishAll(readPage, { epoch, dueBy: now }, parts);
   state.from = now;
 }
 
-async function publishAll(
-  readPage: (cursor: string | null) => Promise<StoreReply<"read.due">>,
-  epoch: number,
-  parts: ScheduleParts,
-): Promise<void> {
+type ReadPage = (cursor: string | null) => Promise<StoreReply<"read.due">>;
+
+interface Round {
+  epoch: number;
+  /** Jobs due up to here are published. */
+  dueBy: number;
+}
+
+async function publishAll(readPage: ReadPage, round: Round, parts: ScheduleParts): Promise<void> {
   let cursor: string | null = null;
   do {
     const page: StoreReply<"read.due"> = await readPage(cursor);
     for (let start = 0; start < page.jobs.length; start += publishAtOnce) {
-      await publishSome(page.jobs.slice(start, start + publishAtOnce), epoch, parts);
+      await publishSome(page.jobs.slice(start, start + publishAtOnce), round, parts);
     }
     cursor = page.cursor;
   } while (cursor !== null);
 }
 
-async function publishSome(jobs: DueJob[], epoch: number, parts: ScheduleParts): Promise<void> {
+async function publishSome(jobs: DueJob[], { epoch, dueBy }: Round, parts: ScheduleParts): Promise<void> {
   const outcomes = await Promise.all(
     jobs.map(async (job) => {
       await parts.lanes.ensure(job.lane);
@@ -100,5 +106,5 @@ async function publishSome(jobs: DueJob[], epoch: number, parts: ScheduleParts):
   const marked = outcomes
     .filter(({ job }) => job.cause !== "schedule")
     .map(({ job: { id, operation, cause }, isOutstanding }) => ({ id, operation, cause, isOutstanding }));
-  if (marked.length > 0) await parts.store.call("write.queued", { jobs: marked });
+  if (marked.length > 0) await parts.store.call("write.queued", { jobs: marked, dueBy });
 }

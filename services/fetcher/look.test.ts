@@ -2,7 +2,18 @@ import { z } from "zod";
 import { describe, expect, it } from "vitest";
 import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
-import { baseline, confirm, defineModule, gone, happened, observe, save, suggest, unseen } from "#contracts/module.ts";
+import {
+  baseline,
+  confirm,
+  defineModule,
+  gone,
+  happened,
+  observe,
+  refuse,
+  save,
+  suggest,
+  unseen,
+} from "#contracts/module.ts";
 import type { DiscoveryAnswer, ModuleDefinition, ObservationAnswer } from "#contracts/module.ts";
 import { discoverResource, observeResource } from "./look.ts";
 
@@ -150,6 +161,10 @@ describe("discoverResource", () => {
   it("says why a resource is not the module's", async () => {
     expect(await discoverWith(async function* () {}, "bad")).toEqual({ status: "not_mine", reason: "that is no fake" });
     expect(await discoverWith(async function* () {})).toMatchObject({ status: "not_mine" });
+    const refused = await discoverWith(async function* () {
+      yield refuse("there is no such thing");
+    });
+    expect(refused).toEqual({ status: "not_mine", reason: "there is no such thing" });
   });
 
   it("fails where it could not find out", async () => {

@@ -1,3 +1,4 @@
+import { z } from "zod";
 import type { LookFailure } from "#contracts/messages.ts";
 import type { StoreReply, StoreRequest } from "#contracts/store.ts";
 import { resourceId } from "#contracts/subjects.ts";
@@ -36,7 +37,11 @@ async function record(tx: Statements, request: Request, parent: ResourceRow): Pr
     await recordFailedDiscovery(tx, request, parent, result.error, settings);
     return 0;
   }
-  await setDiscoveryFence(tx, parent.resourceKey, request.job, { inMs: settings.rediscoverEveryMs, attempts: 0 });
+  const isRefused = result.status === "not_mine" || result.confirmed.length + result.suggested.length === 0;
+  const next = isRefused ? askAgain(parent, settings) : { inMs: settings.rediscoverEveryMs, attempts: 0 };
+  await setDiscoveryFence(tx, parent.resourceKey, request.job, next);
+  // What has been seen there is not let go unnoticed: its looks will say that it is gone.
+  if (isRefused && parent.state === "confirmed" && (await hasBeenSeen(tx, parent.resourceKey))) return 0;
   if (parent.state !== "confirmed") {
     const observedAt = new Date().toISOString();
     await clearFailures(tx, [{ ...parent, job: request.job, observedAt, lastSeenAt: null }]);
@@ -47,6 +52,22 @@ async function record(tx: Statements, request: Request, parent: ResourceRow): Pr
     return await retireUnreachable(tx);
   }
   return await recordFound(tx, request, parent, result);
+}
+
+/** What is none of the module's now may become so, such as a repository that is yet to be made. */
+function askAgain({ discoverAttempts }: ResourceRow, settings: Settings): { inMs: number; attempts: number } {
+  const attempts = Math.max(1, discoverAttempts);
+  const inMs = Math.min(settings.rediscoverEveryMs, settings.retryAfterMs * 2 ** Math.min(attempts - 1, 30));
+  return { inMs, attempts };
+}
+
+async function hasBeenSeen(tx: Statements, resourceKey: number): Promise<boolean> {
+  const row = await tx.row(
+    z.object({ isSeen: z.boolean() }),
+    `SELECT seen_at IS NOT NULL AS "isSeen" FROM look WHERE resource_key = $1`,
+    [resourceKey],
+  );
+  return row?.isSeen ?? false;
 }
 
 async function recordFound(tx: Statements, request: Request, parent: ResourceRow, found: Found): Promise<number> {
@@ -72,7 +93,8 @@ async function recordFailedDiscovery(
   error: LookFailure,
   settings: Settings,
 ): Promise<void> {
-  const attempts = parent.discoverAttempts + 1;
+  // Counted when it was published.
+  const attempts = Math.max(1, parent.discoverAttempts);
   const inMs = retryAfterMs(error, attempts, settings, mostDiscoveryWaitMs);
   await setDiscoveryFence(tx, parent.resourceKey, job, { inMs, attempts });
   if (parent.state !== "candidate") return;

@@ -228,6 +228,44 @@ describe("what discovery finds", () => {
     expect(await stateOf("git|wrong")).toBe("confirmed");
   });
 
+  it("asks again, ever later, about what was refused", async () => {
+    await configure(test, ["git|not-yet"], { retryAfterMs: 10_000, rediscoverEveryMs: 35_000 });
+    const waits: number[] = [];
+    for (const sequence of [1, 2, 3, 4]) {
+      const dueBy = Date.now() + 1;
+      const job = { id: idOf("git|not-yet"), operation: "discovery" as const, cause: "discovery" as const };
+      await test.store["write.queued"]({ jobs: [{ ...job, isOutstanding: false }], dueBy });
+      await test.store["write.discovered"]({
+        ...refOf("git|not-yet"),
+        job: { epoch: 1, sequence },
+        result: { status: "not_mine", reason: "there is no repository" },
+      });
+      const [row] = await test.database.rows(
+        z.object({ wait: z.number() }),
+        "SELECT extract(epoch FROM discover_at - now())::float8 AS wait FROM resource WHERE id = $1",
+        [idOf("git|not-yet")],
+      );
+      waits.push(Math.round((row?.wait ?? 0) / 5) * 5);
+      await test.database.run("UPDATE resource SET discover_at = now() WHERE id = $1", [idOf("git|not-yet")]);
+    }
+    expect(waits).toEqual([10, 20, 35, 35]);
+    expect(await stateOf("git|not-yet")).toBe("refused");
+  });
+
+  it("does not end the watch of what was seen there: its looks tell that it is gone", async () => {
+    await watch(test, ["git|seen"]);
+    await test.store["write.confirmation"](confirmation("git|seen", "git|seen/child", 1));
+    committed(await test.store["write.commit"](seen("git|seen", 1, 0, { writes: [present("a", 1)] })));
+    const result = { status: "not_mine" as const, reason: "there is no repository" };
+    const reply = await test.store["write.discovered"]({
+      ...refOf("git|seen"),
+      job: { epoch: 1, sequence: 2 },
+      result,
+    });
+    expect(reply).toEqual({ retired: 0, health: [] });
+    expect(await Promise.all(["git|seen", "git|seen/child"].map(stateOf))).toEqual(["confirmed", "confirmed"]);
+  });
+
   it("inherits the period of the target that led to it", async () => {
     await configure(test, [], { roots: [{ ...refOf("git|often"), ...placeOf(""), everyMs: 5000 }] });
     await test.store["write.confirmation"](confirmation("git|often", "git|often", 1));

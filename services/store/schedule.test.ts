@@ -73,7 +73,7 @@ describe("the schedule", () => {
       cause: "discovery" as const,
       isOutstanding: false,
     }));
-    await test.store["write.queued"]({ jobs });
+    await test.store["write.queued"]({ jobs, dueBy: Date.now() + 1 });
   }
 
   it("gives each resource one slot a period, whatever the collector's steps", async () => {
@@ -151,13 +151,18 @@ describe("looks out of turn", () => {
     expect((await due(0, soon - 5000)).filter(({ cause }) => cause === "after_change")).toEqual([]);
     const queued = { id: idOf(root), operation: "observation" as const, cause: "after_change" as const };
     // Not due yet: somebody tells late of an earlier one.
-    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: false }] });
+    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: false }], dueBy: Date.now() + 1 });
+    expect(await sooner()).toHaveLength(1);
+    // However soon the next one was planned.
+    const dueBy = Date.now() + 1;
+    await test.database.run("UPDATE early_look SET due_at = now() + interval '1 second'");
+    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: false }], dueBy });
     expect(await sooner()).toHaveLength(1);
     await test.database.run("UPDATE early_look SET due_at = now()");
-    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: true }] });
+    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: true }], dueBy: Date.now() + 1 });
     expect(await sooner()).toHaveLength(1);
     await test.database.run("UPDATE early_look SET due_at = now()");
-    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: false }] });
+    await test.store["write.queued"]({ jobs: [{ ...queued, isOutstanding: false }], dueBy: Date.now() + 1 });
     expect(await sooner()).toEqual([]);
   });
 
@@ -193,6 +198,7 @@ describe("discoveries", () => {
   const root = "http|https://discovered.example/";
   const queued = (isOutstanding: boolean) => ({
     jobs: [{ id: idOf(root), operation: "discovery" as const, cause: "discovery" as const, isOutstanding }],
+    dueBy: Date.now() + 1,
   });
   const waiting = async (withinMs: number) =>
     (await due(0, Date.now() + withinMs)).filter(({ operation }) => operation === "discovery");

@@ -189,12 +189,16 @@ describe("discovery by the http watch", () => {
     expect(answers).toContainEqual({ type: "confirm", resource: "http://example.org/" });
     expect(answers).toHaveLength(14);
     const without = await discover("https://example.org", refused, { ...options, knownPaths: false });
-    expect(without.map(({ resource }) => resource)).toEqual(["https://example.org/", "example.org", "example.org:443"]);
+    expect(without).toEqual([
+      { type: "confirm", resource: "https://example.org/" },
+      { type: "suggest", module: "dns", resource: "example.org" },
+      { type: "suggest", module: "tls", resource: "example.org:443" },
+    ]);
   });
 
   it("brings only itself for a path, and no name for an address", async () => {
-    expect((await discover("http://127.0.0.1:8080/a", refused)).map(({ resource }) => resource)).toEqual([
-      "http://127.0.0.1:8080/a",
+    expect(await discover("http://127.0.0.1:8080/a", refused)).toEqual([
+      { type: "confirm", resource: "http://127.0.0.1:8080/a" },
     ]);
   });
 });
