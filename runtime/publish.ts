@@ -47,7 +47,7 @@ export async function publish(
     );
     return { outcome: "published", sequence: ack.seq, isDuplicate: ack.duplicate };
   } catch (error) {
-    if (error instanceof JetStreamApiError && error.code === alreadyOutstandingCode) return { outcome: "outstanding" };
+    if (isOutstanding(error)) return { outcome: "outstanding" };
     throw error;
   }
 }
@@ -55,5 +55,12 @@ export async function publish(
 /** An answer of the stream itself, which the same message would get again. A full stream or a busy server is not one. */
 function isRefusal(error: unknown): boolean {
   if (!(error instanceof JetStreamApiError)) return false;
-  return error.code === alreadyOutstandingCode || (error.status >= 400 && error.status < 500 && error.status !== 408);
+  return isOutstanding(error) || (error.status >= 400 && error.status < 500 && error.status !== 408);
+}
+
+/** A full stream answers with the same code; only the text tells "maximum messages per subject exceeded" apart. */
+function isOutstanding(error: unknown): boolean {
+  return (
+    error instanceof JetStreamApiError && error.code === alreadyOutstandingCode && /per subject/i.test(error.message)
+  );
 }
