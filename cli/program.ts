@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addChanges } from "./commands/changes.ts";
 import { addCheck } from "./commands/check.ts";
+import { addDemo } from "./commands/demo.ts";
 import { addExample } from "./commands/example.ts";
 import { addLook } from "./commands/look.ts";
 import { addMigrateConfig } from "./commands/migrate-config.ts";
@@ -21,6 +22,7 @@ export function createProgram(): Command {
     .showHelpAfterError("(paintdry --help lists all commands)")
     .exitOverride();
   addUp(program);
+  addDemo(program);
   addStatus(program);
   addChanges(program);
   addCheck(program);

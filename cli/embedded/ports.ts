@@ -25,7 +25,7 @@ async function listenOnce(port: number): Promise<number> {
 }
 
 /** Throws a `StartError` when somebody listens there already. */
-export async function checkPortIsFree(port: number, host: string): Promise<void> {
+export async function checkPortIsFree(port: number, host: string, command = "npm start"): Promise<void> {
   try {
     await new Promise<void>((resolve, reject) => {
       const server = createServer();
@@ -37,8 +37,8 @@ export async function checkPortIsFree(port: number, host: string): Promise<void>
     throw new StartError(
       "port_busy",
       isBusy
-        ? `port ${port} on ${host} is taken by another program. End that program, or choose another port: npm start -- --port ${port + 1}`
-        : `cannot listen on ${host}:${port}: ${errorMessage(error)}. Choose another port: npm start -- --port 8080`,
+        ? `port ${port} on ${host} is taken by another program. End that program, or choose another port: ${command} -- --port ${port + 1}`
+        : `cannot listen on ${host}:${port}: ${errorMessage(error)}. Choose another port: ${command} -- --port 8080`,
       { cause: error },
     );
   }
