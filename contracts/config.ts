@@ -83,6 +83,7 @@ export const ModuleSection = z
     command: z.string().min(1).optional().describe("A command that speaks JSON lines; overrides a native module."),
     environment: z.array(z.string()).optional().describe("Names of environment variables the command is given."),
     slow: z.boolean().optional().describe("Looks get the long deadline of 10 minutes."),
+    deadline: period.optional().describe("How long a look may take; default 60s, or 10m where it is slow."),
     schedule: Schedule.optional(),
   })
   .describe("Options of one module.");

@@ -61,7 +61,7 @@ async function importModule({ name, path }: { name: string; path: string }): Pro
 }
 
 /** The keys of a module's section that are not its own options. */
-const commonKeys = new Set(["command", "environment", "slow", "schedule"]);
+const commonKeys = new Set(["command", "environment", "slow", "deadline", "schedule"]);
 
 /** The options part of a module's section of `config.json`, before the module has checked it. */
 export function optionsOf(section: ModuleSection | undefined): Record<string, unknown> {
