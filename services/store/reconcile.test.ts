@@ -243,6 +243,14 @@ describe("a database older than the published changes", () => {
 });
 
 describe("a database that is up to date", () => {
+  it("asks for nothing where nothing was published yet, or all of it was purged", async () => {
+    const test = await startTestStore();
+    expect(await reconcile(test.database, jsm, log)).toBe(0);
+    await js.publish("paintdry.change.low.http.a.-.b.c", "x");
+    await jsm.streams.purge(streams.changes);
+    expect(await reconcile(test.database, jsm, log)).toBe(0);
+  });
+
   it("takes over nothing, and nothing is needed where there is no stream yet", async () => {
     const test = await backup();
     committed(

@@ -56,6 +56,8 @@ interface Bounds {
 async function readBounds(jsm: JetStreamManager): Promise<Bounds | null> {
   try {
     const { state } = await jsm.streams.info(streams.changes);
+    // An empty stream's first sequence is none that can be asked for.
+    if (state.messages === 0) return null;
     return { first: state.first_seq, last: state.last_seq };
   } catch (error) {
     if (error instanceof Error && /stream not found/i.test(error.message)) return null;
