@@ -249,6 +249,7 @@ describe("a database that is up to date", () => {
     await js.publish("paintdry.change.low.http.a.-.b.c", "x");
     await jsm.streams.purge(streams.changes);
     expect(await reconcile(test.database, jsm, log)).toBe(0);
+    await test.stop();
   });
 
   it("takes over nothing, and nothing is needed where there is no stream yet", async () => {
