@@ -37,6 +37,8 @@ const streamSettings: StreamSettings[] = [
     duplicate_window: nanos(2 * hourMs),
     // A bound is what makes "discard new" hold fetchers back, when assessors are away, before the disk is full.
     max_bytes: 4 * 1024 ** 3,
+    // Assessors look for earlier outcomes of the same resource.
+    allow_direct: true,
   },
   { name: streams.confirmations, subjects: [subjects.allConfirmations], ...workQueue },
   { name: streams.suggestions, subjects: [subjects.allSuggestions], ...workQueue, ...oneOutstanding },

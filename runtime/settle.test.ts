@@ -123,6 +123,32 @@ describe("consumeStream", () => {
     expect(counts).toEqual([1, 1, 1]);
   });
 
+  it("gives back at a stop what has not begun, so that nobody waits for it", async () => {
+    await workQueue("STOP");
+    const began: string[] = [];
+    const release = Promise.withResolvers<void>();
+    const consumer = consume("STOP", async ({ subject }) => {
+      began.push(subject);
+      await release.promise;
+      return done;
+    });
+    await Promise.all(Array.from({ length: 30 }, (_, index) => put("STOP", `m${index}`)));
+    const inHand = async () => (await broker.jsm.consumers.info("STOP", "worker")).num_ack_pending;
+    await vi.waitFor(async () => expect(await inHand()).toBeGreaterThan(4), { timeout: 20_000 });
+    const stopped = consumer.stop();
+    release.resolve();
+    await stopped;
+    expect(began).toHaveLength(4);
+    const next: string[] = [];
+    const another = consume("STOP", async ({ subject }) => {
+      next.push(subject);
+      return done;
+    });
+    await vi.waitFor(async () => expect(await messagesIn("STOP")).toBe(0), { timeout: 10_000 });
+    await another.stop();
+    expect(next).toHaveLength(26);
+  });
+
   it("gives up a message that took its handler down too often", async () => {
     await workQueue("POISON", 1000);
     const worker = await broker.js.consumers.get("POISON", "worker");

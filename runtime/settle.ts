@@ -41,6 +41,9 @@ export interface ConsumeOptions {
   handle(message: Delivery): Promise<Settlement>;
 }
 
+/** At a stop, what the server has sent already is waited for, since nobody else would get it before its ack wait. */
+const onTheWayMs = 100;
+
 /** Past this many deliveries a message has taken its handler down that often: poison. */
 export const maxDeliveries = 5;
 
@@ -88,7 +91,13 @@ async function takeAll(
   inHand: Set<Promise<void>>,
   signal: AbortSignal,
 ): Promise<void> {
-  const stop = () => void messages.close();
+  const closed = Promise.withResolvers<void>();
+  const stop = () => {
+    setTimeout(() => {
+      void messages.close();
+      closed.resolve();
+    }, onTheWayMs);
+  };
   const limit = pLimit(options.concurrency);
   signal.addEventListener("abort", stop, { once: true });
   // After a broker restart or a stream made anew the pull would idle for ever: give up and get the consumer again.
@@ -97,13 +106,16 @@ async function takeAll(
     for await (const message of messages) {
       // Taken as it comes, so that it is kept in progress while it waits for its turn; the durable's
       // `max_ack_pending` bounds how many can be here.
-      const settled = settleInTurn(message, limit, options, signal).finally(() => inHand.delete(settled));
+      const settled = settleInTurn({ message, limit, closed: closed.promise }, options, signal);
       inHand.add(settled);
-      if (signal.aborted) break;
+      void settled.finally(() => inHand.delete(settled));
+      // To go on would ask for more.
+      if (signal.aborted) await closed.promise;
     }
   } finally {
     signal.removeEventListener("abort", stop);
     await messages.close();
+    closed.resolve();
   }
 }
 
@@ -121,22 +133,31 @@ async function closeWhenLost(messages: ConsumerMessages): Promise<void> {
 }
 
 async function settleInTurn(
-  message: JsMsg,
-  limit: LimitFunction,
+  { message, limit, closed }: { message: JsMsg; limit: LimitFunction; closed: Promise<void> },
   options: ConsumeOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const inProgress = setInterval(() => message.working(), options.ackWaitMs / 3);
   try {
-    await limit(async () => {
-      if (!signal.aborted) await settle(message, options, signal);
+    const hasBegun = await limit(async () => {
+      if (signal.aborted) return false;
+      await settle(message, options, signal);
+      return true;
     });
+    if (!hasBegun) await giveBack(message, closed);
   } catch (error) {
     // Left unacknowledged: the server delivers it again.
     options.log.error({ err: error, subject: message.subject, sequence: message.seq }, "message not settled");
+    if (signal.aborted) await giveBack(message, closed);
   } finally {
     clearInterval(inProgress);
   }
+}
+
+/** At a stop: so that another takes it at once. Not before this one has stopped taking, or it would come back here. */
+async function giveBack(message: JsMsg, closed: Promise<void>): Promise<void> {
+  await closed;
+  message.nak();
 }
 
 async function settle(message: JsMsg, options: ConsumeOptions, signal: AbortSignal): Promise<void> {

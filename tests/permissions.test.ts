@@ -92,7 +92,8 @@ describe("each user can do its work", () => {
 
   it("an assessor takes outcomes and publishes changes", async () => {
     await take("assessor", streams.observations, "assessor");
-    const { js } = as("assessor");
+    const { js, jsm } = as("assessor");
+    await jsm.direct.getMessage(streams.observations, { seq: 1, next_by_subj: observation });
     const heard: string[] = [];
     as("gateway").nc.subscribe(subjects.allChanges, {
       callback: (_error, message) => void heard.push(message.subject),

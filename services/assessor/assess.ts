@@ -14,6 +14,7 @@ import { compare, compareGone, compareLate } from "./compare.ts";
 import type { Baseline } from "./compare.ts";
 import { judge } from "./rules.ts";
 import type { Judge } from "./rules.ts";
+import { readEarlier } from "./earlier.ts";
 import type { createUnchangedBatch } from "./unchanged.ts";
 
 export interface AssessorParts {
@@ -30,10 +31,21 @@ type GoneOutcome = Extract<Outcome, { status: "gone" }>;
 type ObservationOutcome = SeenOutcome | UnchangedOutcome | GoneOutcome | FailedOutcome;
 type StoredResource = NonNullable<StoreReply<"read.values">>;
 
-/** One outcome, from the bus to the store and the change subjects. Repeating it adds nothing. */
+/**
+ * One outcome, from the bus to the store and the change subjects. Repeating it adds nothing. What was seen before it
+ * and is still in the hands of an assessor, which may be dead, is assessed first: values come in the order in which
+ * they stood.
+ */
 export async function assess(message: Delivery, parts: AssessorParts): Promise<Settlement> {
   const outcome = decode(message, Outcome);
   parts.onOutcome(outcome.status);
+  if (outcome.operation === "observation") {
+    for await (const earlier of readEarlier(message, parts.broker)) await assessInTurn(earlier, parts);
+  }
+  return await assessInTurn(outcome, parts);
+}
+
+async function assessInTurn(outcome: Outcome, parts: AssessorParts): Promise<Settlement> {
   if (outcome.operation === "discovery" || outcome.status === "discovered" || outcome.status === "not_mine") {
     await recordDiscovery(outcome, parts);
     return done;
@@ -75,7 +87,8 @@ async function assessUnchanged(outcome: UnchangedOutcome, parts: AssessorParts):
     fingerprint: outcome.fingerprint,
     ...(outcome.state === undefined ? {} : { state: outcome.state }),
   });
-  if (recorded === "committed" || recorded === "repeated" || recorded === "dropped") return;
+  if (recorded === "dropped") return drop(outcome, parts);
+  if (recorded === "committed" || recorded === "repeated") return;
   // Somebody else moved the values meanwhile: spell out what this look saw, and compare that.
   const report = await reportOf(outcome, parts);
   if (report === null) return;

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache";
 import { fingerprint } from "#contracts/canonical.ts";
 import type { FingerprintedValue, Json } from "#contracts/canonical.ts";
 import { standsFor } from "#contracts/messages.ts";
-import type { Job, Report } from "#contracts/messages.ts";
+import type { Job, JobPosition, Report } from "#contracts/messages.ts";
 import type { KnownValue, ModuleDefinition, PreviousValue } from "#contracts/module.ts";
 import { resourceId } from "#contracts/subjects.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
@@ -16,6 +16,8 @@ export interface Basis {
   known: KnownValue[];
   moduleVersion: number | null;
   optionsFingerprint: string | null;
+  /** The newest job whose outcome was recorded, or published from here. */
+  fence: JobPosition;
   /** Of `previous`. */
   fingerprint: string;
 }
@@ -29,6 +31,7 @@ export const noBasis: Basis = {
   known: [],
   moduleVersion: null,
   optionsFingerprint: null,
+  fence: { epoch: 0, sequence: 0 },
   fingerprint: fingerprint([]),
 };
 
@@ -47,22 +50,30 @@ export function createBasisCache(store: StoreClient) {
     sizeCalculation: ({ basis }) => 10 + basis.previous.length,
   });
   return {
-    async get(job: Job, definition: ModuleDefinition): Promise<Basis> {
+    /** `isFresh`: what is held may be behind, since the job was another fetcher's before. */
+    async get(job: Job, definition: ModuleDefinition, isFresh: boolean): Promise<Basis> {
       const needs = definition.needs?.(job.resource) ?? [];
       const id = resourceId(job.module, job.resource);
       const held = cache.get(id);
       // Values of other resources have revisions of their own: always asked for.
-      if (held && needs.length === 0 && held.basis.revision >= job.revision && held.uses < maxUses) {
+      if (held && !isFresh && needs.length === 0 && held.basis.revision >= job.revision && held.uses < maxUses) {
         held.uses += 1;
         return held.basis;
       }
       const { module, resource } = job;
       const read = await store.call("read.look", { module, resource, needs });
       const basis = { ...read, fingerprint: fingerprint(read.previous) };
+      // What was published from here may be on its way to the store yet.
+      if (held && isNewer(held.basis.fence, basis.fence)) basis.fence = held.basis.fence;
       // What is not watched now may be in a moment, without a new revision.
       if (basis.isWatched) cache.set(id, { basis, uses: 1 });
       else cache.delete(id);
       return basis;
+    },
+    /** The outcome of a look is on its way: what an older job saw would come too late. */
+    saveFence(job: Job, fence: JobPosition): void {
+      const held = cache.get(resourceId(job.module, job.resource));
+      if (held && isNewer(fence, held.basis.fence)) held.basis.fence = fence;
     },
     /** What the look saved without changing a value. */
     saveState(job: Job, basis: Basis, state: Json): void {
@@ -70,6 +81,19 @@ export function createBasisCache(store: StoreClient) {
       if (held?.basis === basis) held.basis.state = state;
     },
   };
+}
+
+/**
+ * Has a newer job of the resource been done, or this one itself? A job waits behind others of its host, or comes again
+ * after a crash, while an urgent one passes it. A look made for it now would see today's values and be recorded as
+ * one of the past.
+ */
+export function isOvertaken(job: JobPosition, { fence }: Basis): boolean {
+  return !isNewer(job, fence);
+}
+
+function isNewer(job: JobPosition, fence: JobPosition): boolean {
+  return job.epoch === fence.epoch ? job.sequence > fence.sequence : job.epoch > fence.epoch;
 }
 
 /** The fingerprint of the values a report leaves, if it leaves them all as they were; else null. */

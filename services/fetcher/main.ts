@@ -4,6 +4,7 @@ import Bottleneck from "bottleneck";
 import { Counter, Gauge, Histogram } from "prom-client";
 import { runService } from "#runtime/lifecycle.ts";
 import { findConfigFile, watchConfig } from "#runtime/load-config.ts";
+import { createOneAtATime } from "#runtime/one-at-a-time.ts";
 import { retry } from "#runtime/retry.ts";
 import { createStoreClient } from "#runtime/rpc.ts";
 import { readSecret } from "#runtime/secrets.ts";
@@ -34,7 +35,7 @@ await runService("fetcher", async ({ environment, broker, log, metrics }) => {
   });
   const requests = new Counter({
     name: "paintdry_requests_total",
-    help: "Requests to watched hosts, by status class or error kind.",
+    help: "HTTP requests by status class, DNS questions and TLS handshakes (answered), and what failed by error kind.",
     labelNames: ["outcome"],
     registers: [metrics],
   });
@@ -55,7 +56,7 @@ await runService("fetcher", async ({ environment, broker, log, metrics }) => {
     dataFolder: environment.dataFolder,
     liveFetchers: members.count,
     onRequest: ({ status, errorKind }) =>
-      requests.inc({ outcome: status === null ? (errorKind ?? "unknown") : `${Math.floor(status / 100)}xx` }),
+      requests.inc({ outcome: status === null ? (errorKind ?? "answered") : `${Math.floor(status / 100)}xx` }),
   });
   const cap = new Bottleneck({ maxConcurrent: maxLooksAtOnce });
   const abandon = new AbortController();
@@ -68,7 +69,8 @@ await runService("fetcher", async ({ environment, broker, log, metrics }) => {
       createStoreClient(broker.nc, { retryForMs: Number.POSITIVE_INFINITY, signal: abandon.signal }),
     ),
     settings,
-    openIo: (job, signal) => io.open({ lane: job.lane, signal }),
+    openIo: (job, time) => io.open({ lane: job.lane, ...time }),
+    oneAtATime: createOneAtATime(),
     withinCap: (look) => cap.schedule(look),
     onLook: ({ module, status, errorKind, durationMs }) => {
       looks.inc({ module, status, error: errorKind ?? "" });

@@ -91,7 +91,7 @@ async function lookAndTell(message: JsMsg, job: Job, basis: Basis, parts: Fetche
   if (parts.abandon.aborted) return { outcome, answeredAt };
   await restIfLimited(job, outcome, parts);
   await publishOutcome(outcome, parts);
-  parts.basis.saveFence(job, outcome.job);
+  if (job.operation === "observation") parts.basis.saveFence(job, outcome.job);
   return { outcome, answeredAt };
 }
 

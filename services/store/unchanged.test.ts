@@ -60,6 +60,19 @@ describe("an unchanged look", () => {
     expect(await record(unchanged(root, 11), unchanged(root, 12))).toEqual(["stale", "repeated"]);
   });
 
+  it("of values that only a lost database held has them asked for again, soon", async () => {
+    for (const [name, lost] of Object.entries({ later: { basis: 5 }, other: { fingerprint: "other" } })) {
+      const root = await watched(`lost-${name}`);
+      expect(await record(unchanged(root, 12, lost))).toEqual(["conflict"]);
+      const { revision } = await test.store["read.look"]({ ...refOf(root), needs: [] });
+      expect(revision).toBeGreaterThan("basis" in lost ? lost.basis : 1);
+      const { jobs } = await test.store["read.due"]({ from: Date.now(), to: Date.now(), limit: 100, cursor: null });
+      expect(jobs).toContainEqual(expect.objectContaining({ ...refOf(root), cause: "after_change", revision }));
+      expect(await record(unchanged(root, 13, { basis: 0 }))).toEqual(["conflict"]);
+      expect((await test.store["read.look"]({ ...refOf(root), needs: [] })).revision).toBe(revision);
+    }
+  });
+
   it("is no unchanged look of something that was gone", async () => {
     const root = await watched("gone");
     committed(
@@ -78,6 +91,7 @@ describe("an unchanged look", () => {
     expect(await test.store["read.look"]({ ...refOf(root), needs: [] })).toMatchObject({
       revision: 2,
       state: { a: 1, b: 2 },
+      fence: { epoch: 1, sequence: 11 },
     });
     expect(await record(unchanged(root, 12, { basis: 2, state: { b: 2, a: 1 } }))).toEqual(["committed"]);
     expect(await record(unchanged(root, 13, { basis: 2, state: { b: 3 } }))).toEqual(["committed"]);

@@ -6,7 +6,7 @@ import type { StoreReply, StoreRequest } from "#contracts/store.ts";
 import { resourceId } from "#contracts/subjects.ts";
 import { count, instant, key } from "./columns.ts";
 import type { Database, Statements } from "./database.ts";
-import { dropEarlyLooks } from "./early-looks.ts";
+import { dropEarlyLooks, wantEarlyLook } from "./early-looks.ts";
 import { clearFailures } from "./failing.ts";
 import { compareJobs, isNewer } from "./job-order.ts";
 
@@ -75,7 +75,13 @@ async function recordRound(tx: Statements, round: Entry[]): Promise<Map<number, 
     left.map(({ id }) => id),
   );
   const outcomes = new Map<number, Outcome>(done.map(({ place }) => [place, "committed"]));
-  for (const { id, place, look } of left) outcomes.set(place, whyNot(look.job, standings.get(id)));
+  for (const entry of left) {
+    const standing = standings.get(entry.id);
+    const outcome = whyNot(entry.look.job, standing);
+    outcomes.set(entry.place, outcome);
+    if (outcome === "conflict" && standing && isOfLostDatabase(entry, standing))
+      await passRevision(tx, entry, standing);
+  }
   return outcomes;
 }
 
@@ -138,18 +144,41 @@ async function saveStates(tx: Statements, done: Entry[], byId: Map<string, Advan
   );
 }
 
-const Standing = z.object({ id: z.string(), isWatched: z.boolean(), epoch: count, sequence: count });
+const Standing = z.object({
+  id: z.string(),
+  resourceKey: key,
+  isWatched: z.boolean(),
+  epoch: count,
+  sequence: count,
+  revision: count,
+  fingerprint: z.string().nullable(),
+});
 type Standing = z.infer<typeof Standing>;
 
 async function readStandings(tx: Statements, ids: string[]): Promise<Map<string, Standing>> {
   if (ids.length === 0) return new Map();
   const rows = await tx.rows(
     Standing,
-    `SELECT r.id, r.state = 'confirmed' AS "isWatched", l.fence_epoch AS epoch, l.fence_sequence AS sequence
+    `SELECT r.id, r.resource_key AS "resourceKey", r.state = 'confirmed' AS "isWatched", l.fence_epoch AS epoch,
+        l.fence_sequence AS sequence, l.revision, l.fingerprint
       FROM resource r JOIN look l USING (resource_key) WHERE r.id = ANY ($1)`,
     [ids],
   );
   return new Map(rows.map((row) => [row.id, row]));
+}
+
+/** Only a database that was replaced by an older one has given out a revision that is not there, or other values for it. */
+function isOfLostDatabase({ basis, fingerprint }: Entry, { revision, fingerprint: stored }: Standing): boolean {
+  return revision < basis || (revision === basis && stored !== null && stored !== fingerprint);
+}
+
+/** Fetchers keep values under their revision: past all that they can hold, they ask again. */
+async function passRevision(tx: Statements, { basis }: Entry, { resourceKey }: Standing): Promise<void> {
+  const passed = await tx.run(
+    "UPDATE look SET revision = $2::bigint + 1, fingerprint = NULL WHERE resource_key = $1 AND revision <= $2",
+    [resourceKey, basis],
+  );
+  if (passed > 0) await wantEarlyLook(tx, resourceKey, "after_change", new Date());
 }
 
 function whyNot(job: JobPosition, standing: Standing | undefined): Outcome {
