@@ -63,6 +63,22 @@ describe("provision", () => {
     expect(await describeAll()).toEqual(first);
   });
 
+  it("makes the bucket before JOBS: a lane that is made meanwhile is written down at once", async () => {
+    for (const stream of ["JOBS", "KV_paintdry_lanes"]) await admin.streams.delete(stream);
+    const made: string[] = [];
+    const watching = adminConnection.subscribe("$JS.API.STREAM.CREATE.*", {
+      callback: (_error, { subject }) => void made.push(subject.split(".").at(-1) ?? ""),
+    });
+    await adminConnection.flush();
+    await provision(broker, log, noStore);
+    await adminConnection.flush();
+    watching.unsubscribe();
+    expect(made.filter((stream) => ["JOBS", "KV_paintdry_lanes"].includes(stream))).toEqual([
+      "KV_paintdry_lanes",
+      "JOBS",
+    ]);
+  });
+
   it("brings back a setting that somebody changed", async () => {
     await admin.streams.update("HEALTH", { max_age: 3_600e9, duplicate_window: 60e9 });
     await provision(broker, log, noStore);

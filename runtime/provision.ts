@@ -91,9 +91,11 @@ export interface ProvisionOptions {
  * a new epoch. False when the store did not answer: the streams stand, and a repeat tells it.
  */
 export async function provision(broker: Broker, log: Logger, options: ProvisionOptions = {}): Promise<boolean> {
+  // First: collectors make lanes as soon as JOBS stands, and fetchers listen on the bucket's subjects, so that a lane
+  // written before the bucket stands would wait for an answer until its time is up.
+  await new Kvm(broker.js).create(lanesBucket, { history: 1, allow_direct: true, storage: StorageType.File });
   const made = new Map<string, StreamInfo>();
   for (const settings of streamSettings) made.set(settings.name, await ensureStream(broker.jsm, settings, log));
-  await new Kvm(broker.js).create(lanesBucket, { history: 1, allow_direct: true, storage: StorageType.File });
   for (const { stream, durable } of durableSettings) await ensureDurable(broker.jsm, stream, durable, log);
   for (const { name, subjects: filters } of options.subscribers ?? []) {
     // The empty one takes back a single filter of before.
