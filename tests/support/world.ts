@@ -25,6 +25,8 @@ export interface WorldOptions {
   ownPostgres?: boolean;
   /** For all services. */
   environment?: Record<string, string>;
+  /** Outside users of the broker, by their blocks of the permission file. */
+  outsideUsers?: string[];
 }
 
 /** Everything that `npm start` runs, as real processes, for tests of the whole pipeline. */
@@ -63,7 +65,7 @@ export async function startWorld(options: WorldOptions): Promise<World> {
   const writeConfig = (config: unknown) => writeFileSync(configFile, JSON.stringify(config, null, 2));
   writeConfig(options.config);
   const [nats, postgres] = await Promise.all([
-    startNats({ permissions: true }),
+    startNats({ permissions: true, outsideUsers: options.outsideUsers ?? [] }),
     startPostgres({ own: options.ownPostgres ?? false }),
   ]);
   const databaseUrl = await postgres.createDatabase();
