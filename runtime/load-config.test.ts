@@ -62,6 +62,21 @@ describe("checkConfig", () => {
     });
   });
 
+  it("lists also what a module refuses beside what the schema refuses", async () => {
+    const faults = await faultsOf({
+      colour: "red",
+      targets: [{ modules: ["http"], resources: ["ftp://example.com"] }],
+      schedule: { evry: "1h" },
+      notify: { routes: [{ name: "ops" }] },
+    });
+    const paths = faults.map(({ path }) => path).toSorted();
+    expect(paths).toEqual(["colour", "notify.routes[0]", "schedule.evry", "targets[0].resources[0]"]);
+    // A command that has a fault is still a module.
+    const commands = { targets: [{ modules: ["mine"], resources: ["x"] }], modules: { mine: { command: "" } } };
+    expect((await faultsOf(commands)).map(({ path }) => path)).toEqual(["modules.mine.command"]);
+    expect(await faultsOf([])).toHaveLength(1);
+  });
+
   it("names the modules there are, where one is not known", async () => {
     const [fault] = await faultsOf({ targets: [{ modules: ["htp"], resources: [] }] });
     expect(fault).toMatchObject({ path: "targets[0].modules[0]", found: '"htp"', allowed: /one of .*http/ });

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
 import { readFile, stat } from "node:fs/promises";
+import type { z } from "zod";
 import { Config } from "#contracts/config.ts";
 import type { ConfigFault } from "#contracts/config.ts";
 import type { Json } from "#contracts/canonical.ts";
@@ -52,13 +53,33 @@ export async function checkConfig(
   { hash = "", modifiedAt = new Date(0).toISOString() } = {},
 ): Promise<ConfigResult> {
   const parsed = Config.safeParse(document);
-  if (!parsed.success) return { isValid: false, faults: configFaults(parsed.error, document) };
+  if (!parsed.success) {
+    const faults = configFaults(parsed.error, document);
+    return { isValid: false, faults: [...faults, ...(await faultsBeside(parsed.error, document))] };
+  }
   const config = parsed.data;
   const modules = await loadModules(config.modules);
   const { options, faults } = checkOptions(config, modules, document);
   faults.push(...checkTargets(config, modules), ...checkRoutes(config));
   if (faults.length > 0) return { isValid: false, faults };
   return { isValid: true, loaded: { config, modules, options, document, hash, modifiedAt } };
+}
+
+/** What is wrong with the parts that the schema accepts, so that one reading of the faults is enough. */
+async function faultsBeside({ issues }: z.ZodError, document: Json): Promise<ConfigFault[]> {
+  if (typeof document !== "object" || document === null || Array.isArray(document)) return [];
+  const faulty = new Set(
+    issues.flatMap((issue) => {
+      const [part] = issue.path;
+      if (part !== undefined) return [part];
+      return issue.code === "unrecognized_keys" ? issue.keys : [];
+    }),
+  );
+  // Its commands may be what the targets name.
+  if (faulty.has("modules")) faulty.add("targets");
+  const rest = Object.fromEntries(Object.entries(document).filter(([part]) => !faulty.has(part)));
+  const result = await checkConfig(rest);
+  return result.isValid ? [] : result.faults;
 }
 
 async function readText(path: string): Promise<{ text: string; modifiedAt: string }> {

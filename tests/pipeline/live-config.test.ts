@@ -111,7 +111,7 @@ describe("a changed config.json", () => {
       const config = await readConfig();
       return config.refused !== null && config;
     });
-    expect(refused?.faults).toMatchObject([{ path: "schedule.evry" }]);
+    expect(refused?.faults).toMatchObject([{ path: "schedule.evry" }, { path: "targets[0].modules[0]" }]);
     expect(inForce).toEqual({ revision: before.revision, appliedAt: before.appliedAt, document: before.document });
     const looks = web.count("/kept");
     await until("looks that go on", async () => web.count("/kept") > looks + 1);
