@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startNats } from "../tests/support/nats.ts";
 import type { TestNats } from "../tests/support/nats.ts";
@@ -54,6 +55,9 @@ describe("publishing", () => {
   );
 
   it("does not repeat what the stream will never take", async () => {
+    const body = randomBytes(3_000_000).toString("base64");
+    const publication = { stream: "queue", subject: "queue.large", body, messageId: "large" };
+    await expect(publish(broker.js, publication, { forMs: Number.POSITIVE_INFINITY })).rejects.toThrow(/payload/);
     await expect(publish(broker.js, { stream: "other", subject: "queue.z", body: 1, messageId: "z" })).rejects.toThrow(
       /expected stream does not match/,
     );

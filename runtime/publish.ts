@@ -1,5 +1,6 @@
 import { JetStreamApiError } from "@nats-io/jetstream";
 import type { JetStreamClient } from "@nats-io/jetstream";
+import { InvalidArgumentError } from "@nats-io/nats-core";
 import { alreadyOutstandingCode } from "#contracts/subjects.ts";
 import { encode } from "./codec.ts";
 import { retry } from "./retry.ts";
@@ -52,8 +53,9 @@ export async function publish(
   }
 }
 
-/** An answer of the stream itself, which the same message would get again. A full stream or a busy server is not one. */
+/** What the same message would meet again: too large, or refused by the stream. A full stream or a busy server is not. */
 function isRefusal(error: unknown): boolean {
+  if (error instanceof InvalidArgumentError) return true;
   if (!(error instanceof JetStreamApiError)) return false;
   return isOutstanding(error) || (error.status >= 400 && error.status < 500 && error.status !== 408);
 }

@@ -36,6 +36,12 @@ export async function followLaneSettings({ nc, js }: Broker, log: Logger): Promi
   const restsUntil = new Map<string, number>();
   const listeners: ((laneToken: string) => void)[] = [];
 
+  // Of two answers that ask for a rest, the one that asks for more counts, whichever came last.
+  const lengthen = (laneToken: string, until: number) => {
+    const longest = Math.max(until, restsUntil.get(laneToken) ?? 0);
+    restsUntil.set(laneToken, longest);
+    return longest;
+  };
   const apply = (key: string, text: string) => {
     const [kind, laneToken] = splitKey(key);
     if (laneToken === undefined) return;
@@ -44,7 +50,7 @@ export async function followLaneSettings({ nc, js }: Broker, log: Logger): Promi
         limits.set(laneToken, LaneLimit.parse(JSON.parse(text)));
         for (const listener of listeners) listener(laneToken);
       } else if (kind === "rest") {
-        restsUntil.set(laneToken, Date.parse(LaneRest.parse(JSON.parse(text)).until));
+        lengthen(laneToken, Date.parse(LaneRest.parse(JSON.parse(text)).until));
       }
     } catch (error) {
       log.warn({ err: error, key }, "lane setting ignored");
@@ -67,8 +73,7 @@ export async function followLaneSettings({ nc, js }: Broker, log: Logger): Promi
     limit: (laneToken) => limits.get(laneToken) ?? defaultLimit,
     restMs: (laneToken) => Math.max(0, (restsUntil.get(laneToken) ?? 0) - Date.now()),
     rest: async (laneToken, forMs) => {
-      const until = new Date(Date.now() + forMs).toISOString();
-      restsUntil.set(laneToken, Date.parse(until));
+      const until = new Date(lengthen(laneToken, Date.now() + forMs)).toISOString();
       await bucket.put(`rest.${laneToken}`, JSON.stringify({ until }));
     },
     onLimit: (listener) => void listeners.push(listener),

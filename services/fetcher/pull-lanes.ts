@@ -9,7 +9,7 @@ import { runJob } from "./run-job.ts";
 import type { FetcherParts } from "./run-job.ts";
 
 /** The lanes' consumers' ack wait; a message in hand is kept in progress at every third of it. */
-export const ackWaitMs = 30_000;
+const usualAckWaitMs = 30_000;
 const listEveryMs = 15_000;
 const reassignEveryMs = 1000;
 /** Urgent jobs come before the schedule's; Bottleneck's 0 is first. */
@@ -19,10 +19,14 @@ const priorities: Record<JobClass, number> = { now: 1, due: 5 };
  * Pulls the lanes that are this fetcher's, each with its own limits. Lanes come and go with the collector's consumers;
  * a lane's limit being written tells of a new one at once, the list of consumers tells of all of them now and then.
  */
-export function pullLanes(parts: FetcherParts, members: Members): { lanes(): number; stop(): Promise<void> } {
+export function pullLanes(
+  parts: FetcherParts,
+  members: Members,
+  { ackWaitMs = usualAckWaitMs }: { ackWaitMs?: number } = {},
+): { lanes(): number; stop(): Promise<void> } {
   const known = new Set<string>();
   const pulled = new Map<string, PulledLane>();
-  const clock = watchClock();
+  const clock = watchClock(ackWaitMs);
   let isStopping = false;
 
   const reassign = () => {
@@ -78,11 +82,38 @@ async function listLanes({ broker }: FetcherParts): Promise<Set<string>> {
   return lanes;
 }
 
-/** A process that was stopped or blocked may have lost its leases without knowing: its clock tick tells. */
-function watchClock(): { isStale(): boolean; stop(): void } {
+interface Clock {
+  ackWaitMs: number;
+  /** Was the process stopped or blocked for long since then? What it held may be another's now. */
+  hasStoppedSince(at: number): boolean;
+  stop(): void;
+}
+
+/**
+ * A process that was stopped or blocked may have lost its leases without knowing: its clock's ticks tell. After it goes
+ * on a tick may come before anything else, so that a gap is remembered.
+ */
+function watchClock(ackWaitMs: number): Clock {
   let tickAt = performance.now();
-  const timer = setInterval(() => (tickAt = performance.now()), 250);
-  return { isStale: () => performance.now() - tickAt > ackWaitMs / 2, stop: () => clearInterval(timer) };
+  let goneOnAt = Number.NEGATIVE_INFINITY;
+  const tick = () => {
+    const now = performance.now();
+    if (now - tickAt > ackWaitMs / 2) {
+      goneOnAt = now;
+      // What is read next has waited in the socket all the while.
+      setImmediate(() => (goneOnAt = performance.now()));
+    }
+    tickAt = now;
+  };
+  const timer = setInterval(tick, Math.min(250, ackWaitMs / 8));
+  return {
+    ackWaitMs,
+    hasStoppedSince: (at) => {
+      tick();
+      return goneOnAt >= at;
+    },
+    stop: () => clearInterval(timer),
+  };
 }
 
 interface PulledLane {
@@ -91,7 +122,7 @@ interface PulledLane {
   stop(): Promise<void>;
 }
 
-function pullLane(lane: string, parts: FetcherParts, clock: { isStale(): boolean }): PulledLane {
+function pullLane(lane: string, parts: FetcherParts, clock: Clock): PulledLane {
   const stopping = new AbortController();
   const { signal } = stopping;
   const pull = { lane, parts, clock, limiter: new Bottleneck({ maxConcurrent: 1 }), signal };
@@ -129,7 +160,7 @@ function pullLane(lane: string, parts: FetcherParts, clock: { isStale(): boolean
 interface Pull {
   lane: string;
   parts: FetcherParts;
-  clock: { isStale(): boolean };
+  clock: Clock;
   limiter: Bottleneck;
   signal: AbortSignal;
 }
@@ -171,15 +202,17 @@ async function takeOne(consumer: Consumer, jobClass: JobClass, pull: Pull): Prom
 /** `now` jobs are taken first; both classes count against the lane's one limit. */
 async function handle(message: JsMsg, jobClass: JobClass, pull: Pull): Promise<void> {
   const { lane, parts, limiter, clock, signal } = pull;
+  const takenAt = performance.now();
   const inProgress = setInterval(() => {
-    if (!clock.isStale()) message.working();
-  }, ackWaitMs / 3);
+    if (!clock.hasStoppedSince(takenAt)) message.working();
+  }, clock.ackWaitMs / 3);
   try {
     const limit = parts.settings.limit(lane);
     limiter.updateSettings({ maxConcurrent: limit.concurrency });
     await limiter.schedule({ priority: priorities[jobClass] }, async () => {
       await sleep(parts.settings.restMs(lane), undefined, { signal });
-      if (clock.isStale()) return parts.log.warn({ lane }, "process was stopped; job left to be delivered again");
+      if (clock.hasStoppedSince(takenAt))
+        return parts.log.warn({ lane }, "process was stopped; job left to be delivered again");
       await runJob(message, limit, parts);
     });
   } catch (error) {

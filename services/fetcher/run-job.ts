@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JsMsg } from "@nats-io/jetstream";
-import { Job } from "#contracts/messages.ts";
-import type { Confirmation, Outcome, Suggestion } from "#contracts/messages.ts";
+import { Job, Outcome } from "#contracts/messages.ts";
+import type { Confirmation, Suggestion } from "#contracts/messages.ts";
 import { hostToken, messageIds, streams, subjects } from "#contracts/subjects.ts";
 import type { Broker } from "#runtime/broker.ts";
 import { decode } from "#runtime/codec.ts";
@@ -64,8 +64,10 @@ export async function runJob(message: JsMsg, limit: LaneLimit, parts: FetcherPar
   if (looked === null) return await acknowledge(message, log);
   const { outcome, answeredAt } = looked;
   const permitMs = hasTouchedHost(job, outcome, parts) ? (1000 * limit.concurrency) / limit.perSecond : 0;
-  await sleep(Math.max(0, answeredAt + permitMs - performance.now()));
-  await acknowledge(message, log);
+  const heldMs = Math.max(0, answeredAt + permitMs - performance.now());
+  // Given up at a stop: the job comes again once its ack wait is over, and is then known to be done.
+  await sleep(heldMs, undefined, { signal: parts.abandon }).catch(() => {});
+  if (!parts.abandon.aborted) await acknowledge(message, log);
 }
 
 /** Most discoveries ask nobody; a command uses the network unseen. */
@@ -119,7 +121,7 @@ async function reject(message: JsMsg, reason: string, { broker, log }: FetcherPa
 
 /** The resource shows why it is not looked at; then the message goes, since it would block the resource for good. */
 async function rejectPoison(message: JsMsg, job: Job, parts: FetcherParts): Promise<void> {
-  const reason = `the look took its fetcher down ${message.info.deliveryCount - 1} times`;
+  const reason = `the look was begun ${message.info.deliveryCount - 1} times and never ended`;
   const now = new Date().toISOString();
   await publishOutcome(
     {
@@ -134,8 +136,8 @@ async function rejectPoison(message: JsMsg, job: Job, parts: FetcherParts): Prom
 
 async function lookAt(message: JsMsg, job: Job, basis: Basis, parts: FetcherParts): Promise<Outcome> {
   return await parts.withinCap(async () => {
-    const isSlow = parts.config().config.modules[job.module]?.slow === true;
-    const deadlineMs = isSlow ? slowDeadlineMs : normalDeadlineMs;
+    const { deadline, slow } = parts.config().config.modules[job.module] ?? {};
+    const deadlineMs = deadline ?? (slow === true ? slowDeadlineMs : normalDeadlineMs);
     const signal = AbortSignal.any([AbortSignal.timeout(deadlineMs), parts.abandon]);
     const { io, cost } = parts.openIo(job, { signal, deadlineMs });
     const startedAt = new Date();
@@ -250,20 +252,25 @@ async function restIfLimited(job: Job, outcome: Outcome, { settings, log }: Fetc
   log.warn({ lane: job.lane, forMs }, "lane rests");
 }
 
-/** Exactly one outcome a job: a second one of the same job falls to the stream's duplicate window or the fence. */
-async function publishOutcome(outcome: Outcome, { broker, log }: FetcherParts): Promise<void> {
+/**
+ * Exactly one outcome a job: a second one of the same job falls to the stream's duplicate window or the fence. While the
+ * stream is full or the broker away, the job is held: that is what keeps fetchers back.
+ */
+async function publishOutcome(outcome: Outcome, { broker, log, abandon }: FetcherParts): Promise<void> {
+  const untilAbandoned = { signal: abandon, forMs: Number.POSITIVE_INFINITY };
   const publication = {
     stream: streams.observations,
     subject: subjects.observation(outcome.module, outcome.resource),
     messageId: messageIds.outcome(outcome.job.epoch, outcome.job.sequence),
   };
   try {
-    await publish(broker.js, { ...publication, body: outcome });
+    await publish(broker.js, { ...publication, body: outcome }, untilAbandoned);
   } catch (error) {
     if (!/payload/i.test(errorMessage(error))) throw error;
     log.error({ err: error, resource: outcome.resource }, "report too large for the broker");
-    const { status: _, ...facts } = outcome as Extract<Outcome, { status: "failed" }>;
-    const failed = { ...facts, error: { kind: "too_large", message: "the report does not fit into one message" } };
-    await publish(broker.js, { ...publication, body: { ...failed, status: "failed" } });
+    const failure = { kind: "too_large", message: "the report does not fit into one message" };
+    // The schema keeps the facts of the look alone.
+    const failed = Outcome.parse({ ...outcome, status: "failed", error: failure });
+    await publish(broker.js, { ...publication, body: failed }, untilAbandoned);
   }
 }
