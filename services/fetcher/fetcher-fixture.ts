@@ -147,7 +147,7 @@ export async function startFetcherFixture(): Promise<FetcherFixture> {
     deadLetters: async () => await messagesOf(streams.dead, DeadLetter),
     jobsLeft: async () => (await broker.jsm.streams.info(streams.jobs)).state.messages,
     stop: async () => {
-      for (const fetcher of [...running]) {
+      for (const fetcher of running) {
         fetcher.abandon();
         await fetcher.stop();
       }
