@@ -68,11 +68,12 @@ async function openPage(context: BrowserContext, url: string): Promise<OpenPage>
   return { page, complaints };
 }
 
-/** What axe finds wrong with the page as it stands, one line each. */
-export async function accessibilityFaults(page: Page): Promise<string[]> {
+/** What axe finds wrong with the page as it stands, by all its rules or some of them, one line each. */
+export async function accessibilityFaults(page: Page, rules: string[] = []): Promise<string[]> {
   // Texts that fade in have other colours on the way.
   await page.evaluate("document.getAnimations().forEach((animation) => animation.finish())");
-  const { violations } = await new AxeBuilder({ page }).analyze();
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (rules.length > 0 ? axe.withRules(rules) : axe).analyze();
   return violations.flatMap(({ id, nodes }) =>
     nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
   );

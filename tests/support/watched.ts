@@ -41,9 +41,8 @@ export async function startWatched(): Promise<Watched> {
 /** Settings under which looks follow one another quickly, at servers of this machine. */
 export const quickly = {
   schedule: {
-    every: "2s",
+    every: "1s",
     retryAfter: "1s",
-    soonerAfterChange: "1s",
   },
   limits: { default: { perSecond: 50, concurrency: 2 } },
   egress: { allow: ["127.0.0.0/8"] },
