@@ -24,8 +24,8 @@ export interface FollowedConfig {
   onChange(listener: () => void): void;
   /** Puts this collector's own file in force, or takes over the newer configuration that is. */
   offer(loaded: LoadedConfig): Promise<void>;
-  /** Takes over what another collector has put in force since. */
-  refresh(): Promise<void>;
+  /** Takes over what another collector has put in force since; the revision in force, taken over or not. */
+  refresh(): Promise<number>;
   stop(): void;
 }
 
@@ -48,10 +48,11 @@ export function followInForce(parts: { store: StoreClient; log: Logger; everyMs?
   };
   const refresh = async () => {
     const read = await store.call("read.config", {});
-    if (inForce && read.revision <= inForce.revision) return;
+    if (inForce && read.revision <= inForce.revision) return read.revision;
     const newer = await understand(read, log);
     // Meanwhile this collector's own file may have come into force.
     if (newer !== null && read.revision > (inForce?.revision ?? 0)) follow(newer, read.revision);
+    return read.revision;
   };
   const offer = async (loaded: LoadedConfig) => {
     const applied = await applyConfig(loaded, store);

@@ -7,7 +7,7 @@ import { laneHost } from "#contracts/subjects.ts";
 export type Scope = (found: { lane: string; owner: string }) => boolean;
 
 /** The hosts and owners that the targets themselves name, and those that `scope` adds by pattern. */
-export function createScope(roots: ConfigRoot[], { hosts, owners }: Config["scope"]): Scope {
+export function createScope(roots: ConfigRoot[], { hosts, owners }: Omit<Config["scope"], "perSource">): Scope {
   const namedHosts = new Set(roots.map(({ lane }) => hostName(lane)));
   const namedOwners = new Set(roots.map(({ owner }) => owner).filter((owner) => owner !== "-"));
   return ({ lane, owner }) => {

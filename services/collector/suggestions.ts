@@ -98,7 +98,6 @@ async function settleRecorded(
   { inForce }: SuggestionParts,
 ): Promise<Settlement> {
   if (outcome === "recorded") return done;
-  await inForce.refresh();
-  if (inForce.current().revision > revision) throw new Error("a newer configuration has come into force");
+  if ((await inForce.refresh()) > revision) throw new Error("a newer configuration has come into force");
   return done;
 }
