@@ -1,15 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { JsMsg } from "@nats-io/jetstream";
-import { Job, Outcome } from "#contracts/messages.ts";
-import type { Confirmation, Suggestion } from "#contracts/messages.ts";
-import { hostToken, messageIds, streams, subjects } from "#contracts/subjects.ts";
+import { Job } from "#contracts/messages.ts";
+import type { Outcome } from "#contracts/messages.ts";
+import { hostToken, streams } from "#contracts/subjects.ts";
 import type { Broker } from "#runtime/broker.ts";
 import { decode } from "#runtime/codec.ts";
-import { errorMessage, MalformedMessageError } from "#runtime/errors.ts";
+import { MalformedMessageError } from "#runtime/errors.ts";
 import type { LoadedConfig } from "#runtime/load-config.ts";
 import { optionsFingerprint } from "#runtime/load-modules.ts";
 import type { Logger } from "#runtime/log.ts";
-import { publish } from "#runtime/publish.ts";
 import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
 import { isOvertaken, noBasis, unchangedFingerprint } from "./basis.ts";
 import type { Basis, createBasisCache } from "./basis.ts";
@@ -17,6 +16,7 @@ import type { LookCost, OpenedIo } from "./io/open-io.ts";
 import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
 import { discoverResource, observeResource } from "./look.ts";
 import type { Discovered, Observed } from "./look.ts";
+import { publishFound, publishOutcome } from "./publish-outcome.ts";
 
 export interface FetcherParts {
   broker: Broker;
@@ -161,7 +161,8 @@ async function lookAt(message: JsMsg, job: Job, basis: Basis, parts: FetcherPart
       errorKind: result.status === "failed" ? result.error.kind : null,
       durationMs: Date.now() - startedAt.getTime(),
     });
-    if (result.status === "discovered") await publishFound(job, facts, result, parts);
+    if (result.status === "discovered")
+      await publishFound({ job, position: facts.job, definition: target.definition }, result, parts.broker);
     return toOutcome(facts, result, basis, parts, job);
   });
 }
@@ -214,35 +215,6 @@ function withoutOldEvidence(basis: Basis, { report }: Extract<Observed, { status
   return { ...report, observations };
 }
 
-async function publishFound(
-  job: Job,
-  facts: Facts,
-  found: Extract<Discovered, { status: "discovered" }>,
-  { broker, config }: FetcherParts,
-): Promise<void> {
-  const parent = { module: job.module, resource: job.resource };
-  const definition = config().modules.get(job.module)?.definition;
-  const idOf = (kind: string, index: number) => `${kind}:${facts.job.epoch}:${facts.job.sequence}:${index}`;
-  for (const [index, { module, resource }] of found.confirmed.entries()) {
-    const body: Confirmation = {
-      module,
-      resource,
-      lane: definition?.lane(resource) ?? job.lane,
-      owner: definition?.owner(resource) ?? "-",
-      parent,
-      source: job.source,
-      job: facts.job,
-    };
-    const subject = subjects.confirmation(module, resource);
-    await publish(broker.js, { stream: streams.confirmations, subject, body, messageId: idOf("confirmation", index) });
-  }
-  for (const [index, { module, resource }] of found.suggested.entries()) {
-    const body: Suggestion = { module, resource, parent, job: facts.job };
-    const subject = subjects.suggestion(job.module, module, resource);
-    await publish(broker.js, { stream: streams.suggestions, subject, body, messageId: idOf("suggestion", index) });
-  }
-}
-
 /** 429, `Retry-After` or an exhausted quota: the whole lane rests, for every fetcher. */
 async function restIfLimited(job: Job, outcome: Outcome, { settings, log }: FetcherParts): Promise<void> {
   if (outcome.status !== "failed" || outcome.error.kind !== "limited") return;
@@ -250,27 +222,4 @@ async function restIfLimited(job: Job, outcome: Outcome, { settings, log }: Fetc
   const forMs = Math.min(longestRestMs, Math.max(shortestRestMs, asked));
   await settings.rest(hostToken(job.lane), forMs);
   log.warn({ lane: job.lane, forMs }, "lane rests");
-}
-
-/**
- * Exactly one outcome a job: a second one of the same job falls to the stream's duplicate window or the fence. While the
- * stream is full or the broker away, the job is held: that is what keeps fetchers back.
- */
-async function publishOutcome(outcome: Outcome, { broker, log, abandon }: FetcherParts): Promise<void> {
-  const untilAbandoned = { signal: abandon, forMs: Number.POSITIVE_INFINITY };
-  const publication = {
-    stream: streams.observations,
-    subject: subjects.observation(outcome.module, outcome.resource),
-    messageId: messageIds.outcome(outcome.job.epoch, outcome.job.sequence),
-  };
-  try {
-    await publish(broker.js, { ...publication, body: outcome }, untilAbandoned);
-  } catch (error) {
-    if (!/payload/i.test(errorMessage(error))) throw error;
-    log.error({ err: error, resource: outcome.resource }, "report too large for the broker");
-    const failure = { kind: "too_large", message: "the report does not fit into one message" };
-    // The schema keeps the facts of the look alone.
-    const failed = Outcome.parse({ ...outcome, status: "failed", error: failure });
-    await publish(broker.js, { ...publication, body: failed }, untilAbandoned);
-  }
 }
