@@ -40,6 +40,6 @@ export const rpcErrors = {
   malformed_message: "The request is not what the contract says. A version of a service does not fit the others.",
   no_responders: "No instance of the other service is there; repeated until one is.",
   timeout: "The other service did not answer in time; repeated.",
-  too_large: "The answer does not fit into one message.",
+  too_large: "The request or its answer does not fit into one message.",
   unavailable: "The other service cannot answer for the moment, for example while PostgreSQL is away; repeated.",
 } as const;

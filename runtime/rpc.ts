@@ -1,4 +1,4 @@
-import { NoRespondersError, RequestError, TimeoutError } from "@nats-io/nats-core";
+import { InvalidArgumentError, NoRespondersError, RequestError, TimeoutError } from "@nats-io/nats-core";
 import type { Msg, NatsConnection, Subscription } from "@nats-io/nats-core";
 import type { z } from "zod";
 import { RpcFailure, storeRpc } from "#contracts/store.ts";
@@ -86,6 +86,12 @@ async function request(
         isTemporary: true,
       });
     }
+    if (error instanceof InvalidArgumentError) {
+      throw new RpcError("too_large", `the request to ${subject} does not fit into one message`, {
+        cause: error,
+        isTemporary: false,
+      });
+    }
     throw new RpcError("broker", `${subject} could not be asked: ${errorMessage(error)}`, {
       cause: error,
       isTemporary: !nc.isClosed(),
@@ -114,7 +120,7 @@ export function serveRpc<Operations extends Contract>(
     const subscription = nc.subscribe(options.subjectOf(name), {
       queue: options.queue,
       callback: (error, message) => {
-        if (error) return;
+        if (error || !isInbox(message.reply)) return;
         const answered = answer(message, name, options.contract[name] as Contract[string], handlers[name], options.log);
         pending.add(answered);
         void answered.finally(() => pending.delete(answered));
@@ -128,6 +134,14 @@ export function serveRpc<Operations extends Contract>(
       await Promise.all(pending);
     },
   };
+}
+
+/**
+ * The right to answer holds for whatever subject a request names. Who may ask, as a fetcher may, could have the answer
+ * written into a stream, or sent to the broker's own API, with the answering service's rights.
+ */
+function isInbox(reply: string | undefined): boolean {
+  return reply !== undefined && /^_INBOX[._]/.test(reply);
 }
 
 async function answer(
