@@ -6,6 +6,8 @@ import { Severity } from "./severity.ts";
 export const maxResourceBytes = 2048;
 export const maxAttributeBytes = 512;
 export const maxReasonLength = 500;
+/** Of a value as JSON: an old and a new one must fit into one event. */
+export const maxValueBytes = 2 * 1024 * 1024;
 
 /** A name from the outside: bounded in UTF-8 bytes, without NUL and halves of characters, which no database holds. */
 function nameOf(maxBytes: number) {

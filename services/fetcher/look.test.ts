@@ -2,6 +2,7 @@ import { z } from "zod";
 import { describe, expect, it } from "vitest";
 import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
+import { maxValueBytes } from "#contracts/messages.ts";
 import {
   baseline,
   confirm,
@@ -118,6 +119,27 @@ describe("observeResource", () => {
       yield observe("x".repeat(513), 1);
     });
     expect(result).toMatchObject({ status: "failed", error: { kind: "too_large" } });
+  });
+
+  it("refuses values that are too large for an event of a change between two of them", async () => {
+    const value = "x".repeat(maxValueBytes);
+    const tooLarge = { status: "failed", error: { kind: "too_large" } };
+    const assessment = { severity: "none", reason: "" } as const;
+    expect(
+      await observeWith(async function* () {
+        yield observe("a", value);
+      }),
+    ).toMatchObject(tooLarge);
+    expect(
+      await observeWith(async function* () {
+        yield happened("a", value, assessment);
+      }),
+    ).toMatchObject(tooLarge);
+    expect(
+      await observeWith(async function* () {
+        yield observe("a", value.slice(2));
+      }),
+    ).toMatchObject({ status: "seen" });
   });
 
   it("makes text well-formed, which hostile values are not, and refuses names that no database holds", async () => {

@@ -3,7 +3,15 @@ import { compareText } from "#contracts/canonical.ts";
 import type { Json } from "#contracts/canonical.ts";
 import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
-import { AttributeName, Happening, maxAttributeBytes, Observation, ResourceRef, Unseen } from "#contracts/messages.ts";
+import {
+  AttributeName,
+  Happening,
+  maxAttributeBytes,
+  maxValueBytes,
+  Observation,
+  ResourceRef,
+  Unseen,
+} from "#contracts/messages.ts";
 import type { LookFailure, Report } from "#contracts/messages.ts";
 import type { KnownValue, ModuleDefinition, ObservationAnswer, PreviousValue } from "#contracts/module.ts";
 import { errorMessage } from "#runtime/errors.ts";
@@ -54,7 +62,7 @@ async function collectReport(answers: AsyncIterable<ObservationAnswer>): Promise
     if (++count > maxAttributes) throw new LookError("too_large", `more than ${maxAttributes} attributes`);
     if (answer.type === "observe") addObservation(observations, answer);
     else if (answer.type === "happened") {
-      report.happenings.push(check(Happening, { ...answer, detail: wellFormed(answer.detail) }, answer.name));
+      report.happenings.push(check(Happening, { ...answer, detail: fitting(answer.detail, answer.name) }, answer.name));
     } else if (answer.type === "unseen") report.unseen.push(check(Unseen, answer, answer.attribute));
     else if (answer.type === "baseline") baseline.push(check(AttributeName, answer.attribute, answer.attribute));
     else if (answer.type === "gone") goneReason = answer.reason.slice(0, 500);
@@ -75,9 +83,16 @@ function addObservation(
   if (observations.has(answer.attribute)) {
     throw new LookError("module", `the module observed ${answer.attribute} twice in one look`);
   }
-  const value = wellFormed(standing.value);
+  const value = fitting(standing.value, answer.attribute);
   const observation = check(Observation, { severity: null, reason: null, ...standing, value }, answer.attribute);
   observations.set(answer.attribute, observation);
+}
+
+/** A value that a change's event can carry beside the one before it: a watched page must not stop the feed. */
+function fitting(value: Json, name: string): Json {
+  const fit = wellFormed(value);
+  if (Buffer.byteLength(JSON.stringify(fit)) <= maxValueBytes) return fit;
+  throw new LookError("too_large", `the value of ${name.slice(0, 80)} is longer than ${maxValueBytes} bytes`);
 }
 
 /** Half a surrogate pair has no canonical form: it stands as U+FFFD, as it would in UTF-8. */
