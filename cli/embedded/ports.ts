@@ -1,14 +1,25 @@
+import { randomInt } from "node:crypto";
 import { createServer } from "node:net";
 import { errorMessage, StartError } from "#runtime/errors.ts";
 
+/**
+ * The ports tried, from and below: not those that systems hand out by themselves (from 32768 on Linux), of which any
+ * connection that is made meanwhile could take one.
+ */
+const range = { from: 15_000, below: 32_768 };
+const attempts = 100;
+
 /** A port on loopback that was free a moment ago: the preferred one, if it is. */
 export async function freePort(preferred = 0): Promise<number> {
-  try {
-    return await listenOnce(preferred);
-  } catch (error) {
-    if (preferred === 0) throw error;
-    return await listenOnce(0);
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const port = attempt === 0 && preferred !== 0 ? preferred : randomInt(range.from, range.below);
+    try {
+      return await listenOnce(port);
+    } catch {
+      // Taken, or not ours to take: another one is tried.
+    }
   }
+  return await listenOnce(0);
 }
 
 async function listenOnce(port: number): Promise<number> {

@@ -1,6 +1,6 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pLimit from "p-limit";
@@ -158,7 +158,7 @@ async function serverBlock(folder: string, { port, pages }: ServedSite): Promise
   const locations = await Promise.all(
     Array.from(pages, async ([path, answer], index) => {
       const file = join(folder, `${port}-${index}.html`);
-      if ("html" in answer) await writeFile(file, answer.html);
+      if ("html" in answer) await replaceFile(file, answer.html);
       return `    location = ${quoted(path)} { ${directives(answer, file)} }`;
     }),
   );
@@ -168,6 +168,12 @@ async function serverBlock(folder: string, { port, pages }: ServedSite): Promise
 ${locations.join("\n")}
     location / { return 404; }
   }`;
+}
+
+/** In one step: a look must not find a page half written. */
+async function replaceFile(file: string, text: string): Promise<void> {
+  await writeFile(`${file}.new`, text);
+  await rename(`${file}.new`, file);
 }
 
 function directives(answer: WebAnswer, file: string): string {
