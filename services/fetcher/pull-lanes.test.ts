@@ -6,8 +6,8 @@ import { LookError } from "#contracts/look-error.ts";
 import { observe } from "#contracts/module.ts";
 import { laneDurable, streams } from "#contracts/subjects.ts";
 import { optionsFingerprint } from "#runtime/load-modules.ts";
-import { startFetcherFixture } from "./fetcher-fixture.ts";
-import type { FetcherFixture, Observe, TestFetcher } from "./fetcher-fixture.ts";
+import { startFetcherFixture } from "../../tests/support/fetcher.ts";
+import type { FetcherFixture, Observe, TestFetcher } from "../../tests/support/fetcher.ts";
 
 let fixture: FetcherFixture;
 const fetchers: TestFetcher[] = [];

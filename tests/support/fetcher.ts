@@ -16,12 +16,12 @@ import { createOneAtATime } from "#runtime/one-at-a-time.ts";
 import { provision } from "#runtime/provision.ts";
 import { publish } from "#runtime/publish.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
-import { startNats } from "../../tests/support/nats.ts";
-import { createBasisCache } from "./basis.ts";
-import { followLaneSettings } from "./lane-settings.ts";
-import type { LaneLimit } from "./lane-settings.ts";
-import { pullLanes } from "./pull-lanes.ts";
-import type { FetcherParts } from "./run-job.ts";
+import { startNats } from "./nats.ts";
+import { createBasisCache } from "../../services/fetcher/basis.ts";
+import { followLaneSettings } from "../../services/fetcher/lane-settings.ts";
+import type { LaneLimit } from "../../services/fetcher/lane-settings.ts";
+import { pullLanes } from "../../services/fetcher/pull-lanes.ts";
+import type { FetcherParts } from "../../services/fetcher/run-job.ts";
 
 /** Fetchers over a real broker, with a module of the test's own and a stand-in for the store. */
 export interface FetcherFixture {
