@@ -10,6 +10,8 @@ import type { FetcherParts } from "./run-job.ts";
 
 /** The lanes' consumers' ack wait; a message in hand is kept in progress at every third of it. */
 const usualAckWaitMs = 30_000;
+/** At a stop, how long a message may still be on its way here. */
+const onTheWayMs = 100;
 const listEveryMs = 15_000;
 const reassignEveryMs = 1000;
 /** Urgent jobs come before the schedule's; Bottleneck's 0 is first. */
@@ -183,20 +185,28 @@ async function pullClass(jobClass: JobClass, pull: Pull, isWanted: () => boolean
   }
 }
 
-/** Waits a while for one message. At a stop the wait ends at once, and a message that came just then is given back. */
+/** Waits a while for one message. At a stop the wait ends, and a message that came just then is given back. */
 async function takeOne(consumer: Consumer, jobClass: JobClass, pull: Pull): Promise<void> {
   const { signal } = pull;
   const batch = await consumer.fetch({ max_messages: 1, expires: 10_000 });
-  const stop = () => void batch.close();
-  signal.addEventListener("abort", stop, { once: true });
+  // What the server has sent already would be nobody's until its ack wait is over.
+  const stop = () => setTimeout(() => void batch.close(), onTheWayMs);
+  if (signal.aborted) stop();
+  else signal.addEventListener("abort", stop, { once: true });
   try {
     for await (const message of batch) {
-      if (signal.aborted) message.nak();
+      if (signal.aborted) await giveBack(message);
       else await handle(message, jobClass, pull);
     }
   } finally {
     signal.removeEventListener("abort", stop);
   }
+}
+
+/** Once no pull of this lane is open any more: it would come back to one. */
+async function giveBack(message: JsMsg): Promise<void> {
+  await sleep(2 * onTheWayMs);
+  message.nak();
 }
 
 /** `now` jobs are taken first; both classes count against the lane's one limit. */
@@ -216,8 +226,9 @@ async function handle(message: JsMsg, jobClass: JobClass, pull: Pull): Promise<v
       await runJob(message, limit, parts);
     });
   } catch (error) {
-    // Not acknowledged: the server delivers it again after the ack wait.
-    if (!signal.aborted) parts.log.error({ err: error, lane, sequence: message.seq }, "job not finished");
+    // Given back at a stop; else not acknowledged: the server delivers it again after the ack wait.
+    if (signal.aborted) await giveBack(message);
+    else parts.log.error({ err: error, lane, sequence: message.seq }, "job not finished");
   } finally {
     clearInterval(inProgress);
   }
