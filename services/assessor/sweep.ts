@@ -1,9 +1,11 @@
 import type { Broker } from "#runtime/broker.ts";
+import { RpcError } from "#runtime/errors.ts";
 import type { Logger } from "#runtime/log.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
 import { announce } from "./announce.ts";
 
-const batchSize = 200;
+/** Values can be large: where so many events do not fit into one answer, fewer are asked for. */
+const batchSizes = [200, 10, 1];
 
 /**
  * Publishes what was committed and stayed unpublished, so that the outbox never depends on a redelivery. It leaves
@@ -35,11 +37,22 @@ async function sweep(
   olderThanMs: number,
 ): Promise<void> {
   for (;;) {
-    const unpublished = await services.store.call("read.unpublished", { olderThanMs, limit: batchSize });
-    const found = unpublished.changes.length + unpublished.health.length;
+    const { changes, health, limit } = await readBatch(services.store, olderThanMs);
+    const found = changes.length + health.length;
     if (found === 0) return;
-    await announce(services, unpublished);
+    await announce(services, { changes, health });
     services.log.info({ events: found }, "unpublished events published");
-    if (found < batchSize) return;
+    if (found < limit) return;
   }
+}
+
+async function readBatch(store: StoreClient, olderThanMs: number) {
+  for (const limit of batchSizes) {
+    try {
+      return { ...(await store.call("read.unpublished", { olderThanMs, limit })), limit };
+    } catch (error) {
+      if (!(error instanceof RpcError && error.code === "too_large") || limit === 1) throw error;
+    }
+  }
+  throw new TypeError("no batch size is left");
 }
