@@ -146,6 +146,8 @@ export const messageIds = {
   scheduled: (id: string, slot: number) => `${id}@${slot}`,
   /** `dueMs` tells two failures in one slot, with a recovery between them, apart. */
   retry: (id: string, dueMs: number, attempt: number) => `${id}@retry:${dueMs}:${attempt}`,
+  /** Watched again within the slot of an earlier look. */
+  again: (id: string, dueMs: number) => `${id}@again:${dueMs}`,
   afterChange: (id: string, revision: number) => `${id}@after:${revision}`,
   discovery: (id: string, attempt: string) => `${id}@discovery:${attempt}`,
   check: (checkId: string) => `check:${checkId}`,

@@ -115,11 +115,14 @@ function earlyJob(row: JobRow & { cause: "retry" | "after_change"; dueUs: number
       });
 }
 
-/** What became watched is looked at without waiting for its next slot: the slot that holds now is done at once. */
+/**
+ * What became watched is looked at without waiting for its next slot: the slot that holds now is done at once. In that
+ * slot it may have been looked at before, when it was watched earlier.
+ */
 async function readFirst(tx: Statements, request: Request, after: Place | null, limit: number): Promise<Found[]> {
   const rows = await tx.rows(
-    JobRow.extend({ dueUs: count }),
-    `SELECT ${jobColumns}, (extract(epoch FROM r.first_look_at) * 1000000)::bigint AS "dueUs"
+    JobRow.extend({ dueUs: count, isAgain: z.boolean() }),
+    `SELECT ${jobColumns}, l.looked_at IS NOT NULL AS "isAgain", (extract(epoch FROM r.first_look_at) * 1000000)::bigint AS "dueUs"
       FROM resource r JOIN look l USING (resource_key)
       WHERE r.state = 'confirmed' AND r.first_look_at <= to_timestamp($1::float8 / 1000)
         AND r.first_look_at > to_timestamp($2::float8 / 1000)
@@ -128,9 +131,14 @@ async function readFirst(tx: Statements, request: Request, after: Place | null, 
     [request.to, request.from, after?.at ?? 0, after?.key ?? 0, limit],
   );
   return rows.map((row) => ({
-    job: scheduledJob(row, request.to),
+    job: firstJob(row, request.to),
     place: { section: "first", at: row.dueUs, key: row.resourceKey },
   }));
+}
+
+function firstJob(row: JobRow & { dueUs: number; isAgain: boolean }, nowMs: number): DueJob {
+  const job = scheduledJob(row, nowMs);
+  return row.isAgain ? { ...job, messageId: messageIds.again(row.id, Math.floor(row.dueUs / 1000)) } : job;
 }
 
 async function readDiscoveries(tx: Statements, request: Request, after: Place | null, limit: number): Promise<Found[]> {

@@ -166,6 +166,24 @@ describe("looks out of turn", () => {
     expect(await sooner()).toEqual([]);
   });
 
+  it("looks at once at what is watched again, also within the slot of its last look", async () => {
+    const root = "http|https://again.example/";
+    await watch(test, [root]);
+    const firstLook = async () => {
+      const now = Date.now() + 2000;
+      const [job] = (await due(now - 10_000, now)).filter(({ id, cause }) => id === idOf(root) && cause === "schedule");
+      return job;
+    };
+    const before = await firstLook();
+    committed(await test.store["write.commit"](seen(root, 1, 0)));
+    await configure(test, []);
+    await configure(test, [root]);
+    const after = await firstLook();
+    expect(before?.messageId).toBeDefined();
+    // The stream would take the same id for a repeat.
+    expect(after?.messageId).not.toBe(before?.messageId);
+  });
+
   it("finds what no look has reached since its slot began, by pages", async () => {
     const roots = ["a", "b", "c"].map((name) => `http|https://overdue-${name}.example/`);
     const [a = "", b = "", c = ""] = roots;
