@@ -73,27 +73,34 @@ async function checkNow(path: string): Promise<number> {
   return busy.requests.slice(asked).findIndex((request) => request.path === path);
 }
 
+/** Looks at its host that may begin while a request for a check is on its way: of some 400 that wait. */
+const aFew = 5;
+
 describe("a check now", () => {
   it("runs at once behind 500 queued looks of its host, and again a second later, within the host's limit", async () => {
-    await until("all are confirmed", async () => {
-      const { rows } = await world.database.query("SELECT FROM resource WHERE state = 'candidate'");
-      return rows.length === 0;
-    });
+    await until(
+      "all are confirmed",
+      async () => {
+        const { rows } = await world.database.query("SELECT FROM resource WHERE state = 'candidate'");
+        return rows.length === 0;
+      },
+      60_000,
+    );
     await until("the looks are queued", async () => (await waitingLooks()) > 400);
     // One whose turn would come last.
     const path = watchedPages.findLast((page) => busy.count(page) === 0) ?? "";
-    expect(await checkNow(path)).toBeLessThanOrEqual(2);
+    expect(await checkNow(path)).toBeLessThanOrEqual(aFew);
     await sleep(1000);
-    expect(await checkNow(path)).toBeLessThanOrEqual(2);
+    expect(await checkNow(path)).toBeLessThanOrEqual(aFew);
     // Asked again at once, while the look before still holds its place in the lane.
-    expect(await checkNow(path)).toBeLessThanOrEqual(4);
-    expect(await waitingLooks()).toBeGreaterThan(350);
+    expect(await checkNow(path)).toBeLessThanOrEqual(aFew);
+    expect(await waitingLooks()).toBeGreaterThan(200);
     const { requests } = busy;
     for (const [index, { at }] of requests.slice(10).entries()) {
       // Ten requests later, at 5 a second, less what a request may be late on its way.
       expect(at - (requests[index]?.at ?? 0)).toBeGreaterThan(1800);
     }
-  });
+  }, 120_000);
 
   it("of what is not watched is refused", async () => {
     const answer = await world.post("checks", { module: "http", resource: `${busy.url}/nowhere` });
