@@ -7,14 +7,17 @@ import type { HttpOptions } from "./options.ts";
 
 /** The URL itself; for a site's https root also its plain http twin and the known paths; and what stands behind it. */
 export async function* discovery(
-  { resource, options }: DiscoveryRequest<HttpOptions>,
+  { resource, source, options }: DiscoveryRequest<HttpOptions>,
   io: Io,
 ): AsyncGenerator<DiscoveryAnswer> {
   const url = new URL(resource);
   yield confirm(resource);
   const isHttps = url.protocol === "https:";
-  if (!isAddress(url.hostname)) yield suggest("dns", url.hostname);
-  if (isHttps) yield suggest("tls", `${url.hostname}:${url.port || "443"}`);
+  // What this module has found itself has a resource before it that suggests these.
+  if (source !== "http") {
+    if (!isAddress(url.hostname)) yield suggest("dns", url.hostname);
+    if (isHttps) yield suggest("tls", `${url.hostname}:${url.port || "443"}`);
+  }
   if (!isHttps || url.pathname !== "/" || url.search !== "") return;
   if (options.knownPaths) for (const { path } of knownPaths) yield confirm(`${url.origin}${path}`);
   const twin = `http://${url.hostname}/`;
