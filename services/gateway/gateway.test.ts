@@ -45,6 +45,17 @@ afterAll(async () => {
   rmSync(uiFolder, { recursive: true, force: true });
 });
 
+const configDocument = {
+  targets: [],
+  egress: { proxy: "http://paintdry:p%40ss@proxy.example:3128" },
+  notify: {
+    link: "https://watch.example/ui",
+    routes: [
+      { name: "chat", webhook: { url: "https://hooks.example/services/T0/secret", secret: { env: "HOOK_KEY" } } },
+    ],
+  },
+};
+
 /** Answers nothing but empty pages, or what the text asked for says; keeps what it was asked. */
 function recordingHandlers(): Parameters<typeof serveStore>[1] {
   const page = (name: string) => async (received: { cursor: string | null }) => {
@@ -52,6 +63,7 @@ function recordingHandlers(): Parameters<typeof serveStore>[1] {
     return { items: [], next: received.cursor === null ? "further" : null };
   };
   return {
+    "read.config": async () => ({ revision: 1, appliedAt: null, document: configDocument, refused: null }),
     "read.resources": async (received) => {
       failOnDemand(received);
       return await page("read.resources")(received);
@@ -135,6 +147,18 @@ describe("reading", () => {
     });
     expect((await ask(`${api}/config`)).json).toMatchObject({ revision: 1, document: { targets: [] } });
     expect((await ask(`${api}/openapi.json`)).json).toMatchObject({ openapi: "3.1.0" });
+  });
+
+  it("shows no address that is a secret itself", async () => {
+    const { document } = (await ask(`${api}/config`)).json as { document: unknown };
+    expect(document).toEqual({
+      targets: [],
+      egress: { proxy: "http://…@proxy.example:3128" },
+      notify: {
+        link: "https://watch.example/ui",
+        routes: [{ name: "chat", webhook: { url: "https://hooks.example/…", secret: { env: "HOOK_KEY" } } }],
+      },
+    });
   });
 
   it("answers what operators ask", async () => {

@@ -25,6 +25,7 @@ import type { StoreClient } from "#runtime/rpc.ts";
 import type { Api } from "./api.ts";
 import { ProblemError } from "./problems.ts";
 import { ChangeParams, describeRoute, pageOf, ResourceParams } from "./schemas.ts";
+import { shownConfig } from "./shown-config.ts";
 
 export interface ReadSources {
   store: StoreClient;
@@ -138,7 +139,7 @@ function addSystemRoutes(app: Api, { store, listModules, version, countClients }
         querystring: NoQuery,
       }),
     },
-    async () => await store.call("read.config", {}),
+    async () => shownConfig(await store.call("read.config", {})),
   );
   app.get(
     "/status",
