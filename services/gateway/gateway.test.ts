@@ -237,7 +237,7 @@ describe("what is wrong", () => {
     ["", "bad_parameter", /body/],
     ["[]", "bad_parameter", /body/],
     ['{"module": "Git", "resource": "x"}', "bad_parameter", /field "module" is "Git": .*lower-case/],
-    ['{"module": "git", "resource": "\\ud800"}', "bad_parameter", /field "resource" holds a character/],
+    ['{"module": "git", "resource": "\\ud800"}', "bad_parameter", /field "resource" is .*without NUL and unpaired/],
   ])("the body %s is explained", async (body, code, message) => {
     const { status, error } = await post(`${api}/checks`, body);
     expect({ status, code: error?.code }).toEqual({ status: 400, code });
