@@ -27,6 +27,19 @@ describe("how two values differ", () => {
     });
   });
 
+  it("is told by member for a set inside JSON", () => {
+    const before = { sources: ["b", "c"], names: ["x", "y"] };
+    const after = { sources: ["a", "b"], names: ["y", "x"] };
+    expect(diffValues(before, after)).toEqual({
+      kind: "paths",
+      changes: [
+        { path: "sources", side: "removed", oldValue: "c", newValue: null },
+        { path: "sources", side: "added", oldValue: null, newValue: "a" },
+        { path: "names", side: "changed", oldValue: ["x", "y"], newValue: ["y", "x"] },
+      ],
+    });
+  });
+
   it("is told by line for text of lines", () => {
     const diff = diffValues("one\ntwo\nthree\n", "one\n2\nthree\n");
     expect(diff).toEqual({

@@ -6,6 +6,7 @@ export interface DiffRun {
   side: DiffSide;
   text: string;
 }
+/** Of a set inside an object each member that came or went is a change of its own, at the set's path. */
 export interface PathChange {
   path: string;
   side: "added" | "removed" | "changed";
@@ -48,7 +49,7 @@ function isTree(value: Json): value is Json[] | { [key: string]: Json } {
   return value !== null && typeof value === "object";
 }
 
-function diffMembers(oldList: Json[], newList: Json[]): ValueDiff {
+function diffMembers(oldList: Json[], newList: Json[]): ValueDiff & { kind: "members" } {
   const inOld = new Set(oldList.map(canonical));
   const inNew = new Set(newList.map(canonical));
   const added = newList.filter((member) => !inOld.has(canonical(member)));
@@ -65,6 +66,10 @@ function collectPaths(path: string, oldValue: Json, newValue: Json, changes: Pat
     changes.push({ path: path || "(whole)", side: "changed", oldValue, newValue });
     return;
   }
+  if (isFlatList(oldValue) && isFlatList(newValue)) {
+    collectMembers(path, oldValue, newValue, changes);
+    return;
+  }
   const olds = new Map(Object.entries(oldValue));
   const news = new Map(Object.entries(newValue));
   for (const key of new Set([...olds.keys(), ...news.keys()])) {
@@ -74,6 +79,13 @@ function collectPaths(path: string, oldValue: Json, newValue: Json, changes: Pat
     else if (after === undefined) changes.push({ path: inner, side: "removed", oldValue: before, newValue: null });
     else collectPaths(inner, before, after, changes);
   }
+}
+
+function collectMembers(path: string, oldList: Json[], newList: Json[], changes: PathChange[]): void {
+  const { added, removed, isReordered } = diffMembers(oldList, newList);
+  if (isReordered) changes.push({ path, side: "changed", oldValue: oldList, newValue: newList });
+  for (const member of removed) changes.push({ path, side: "removed", oldValue: member, newValue: null });
+  for (const member of added) changes.push({ path, side: "added", oldValue: null, newValue: member });
 }
 
 function diffText(oldText: string, newText: string): ValueDiff {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { age, dayOf, plural, relativeTime, shorten, shortPair, shortValue } from "./format.ts";
+import { age, dayOf, interval, plural, relativeTime, shorten, shortPair, shortValue } from "./format.ts";
 
 const now = Date.parse("2026-11-22T12:00:00Z");
 const before = (seconds: number) => new Date(now - seconds * 1000).toISOString();
@@ -17,6 +17,14 @@ describe("times", () => {
     expect(age(59_000)).toBe("less than a minute");
     expect(age(3_600_000)).toBe("1 hour");
     expect(age(-5)).toBe("less than a minute");
+  });
+
+  it("are told as intervals, exactly", () => {
+    expect(interval(3000)).toBe("3 seconds");
+    expect(interval(90_000)).toBe("90 seconds");
+    expect(interval(3_600_000)).toBe("hour");
+    expect(interval(5_400_000)).toBe("90 minutes");
+    expect(interval(7 * 86_400_000)).toBe("7 days");
   });
 
   it("are grouped by day", () => {
@@ -47,6 +55,7 @@ describe("values in one line", () => {
 
   it("keep both ends of what is cut", () => {
     expect(shorten("abcdefghijklmnop", 9)).toBe("abcdef…op");
+    expect(shortValue(`start${"-".repeat(500)}end`, 20)).toBe("start---------…--end");
   });
 
   it("show the first difference of two long texts", () => {

@@ -29,6 +29,24 @@ export function age(sinceMs: number): string {
   return "less than a minute";
 }
 
+/** What stands after "within the last": "minute", "2 minutes", "36 hours", "4 days". Rounded up, so that it is true. */
+export function within(lastMs: number): string {
+  const seconds = Math.max(0, lastMs / 1000);
+  const [unit, size] = steps.find((step) => seconds >= 2 * step[1]) ?? ["minute", 60];
+  return countOf(Math.ceil(seconds / size), unit);
+}
+
+/** What stands after "every": "hour", "90 minutes", "3 seconds". */
+export function interval(everyMs: number): string {
+  const seconds = Math.max(1, Math.round(everyMs / 1000));
+  const [unit, size] = steps.slice(2).find((step) => seconds % step[1] === 0) ?? ["second", 1];
+  return countOf(seconds / size, unit);
+}
+
+function countOf(count: number, unit: string): string {
+  return count <= 1 ? unit : plural(count, unit);
+}
+
 /** "1 change", "1,204 changes". */
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
@@ -55,7 +73,13 @@ export function shortValue(value: Json, maxLength = 80): string {
   if (Array.isArray(value)) return shortList(value, maxLength);
   const text = typeof value === "string" ? value : JSON.stringify(value);
   if (text === "") return "empty text";
-  return shorten(visibleText(text.slice(0, maxLength * 2)), maxLength);
+  return shortText(text, maxLength);
+}
+
+/** Observed text in a short line, safe to show. Of a long one only what may be shown is looked at. */
+export function shortText(text: string, maxLength: number): string {
+  const isLong = text.length > maxLength * 2;
+  return shorten(visibleText(isLong ? text.slice(0, maxLength) + text.slice(-maxLength) : text), maxLength);
 }
 
 /** Two values in a short line each, cut so that the first difference of long texts is in sight. */

@@ -25,6 +25,28 @@ describe("freshness in words", () => {
     });
   });
 
+  it.each([
+    ["2026-11-22T11:59:50Z", "minute"],
+    ["2026-11-22T11:58:30Z", "2 minutes"],
+    ["2026-11-22T10:58:00Z", "62 minutes"],
+    ["2026-11-21T11:00:00Z", "25 hours"],
+    ["2026-11-19T11:00:00Z", "4 days"],
+    // The server's clock may be ahead of the reader's.
+    ["2026-11-22T12:00:05Z", "minute"],
+  ])("says what is true of a look at %s", (oldestSeenAt, words) => {
+    const [first] = freshness({ ...calm, oldestSeenAt }, now).sentences;
+    expect(first).toBe(`Every resource seen so far was last seen well within the last ${words}.`);
+  });
+
+  it("counts one as one", () => {
+    const { sentences } = freshness({ ...calm, failing: 1, neverSeen: 2, unpublished: 1 }, now);
+    expect(sentences.slice(1)).toEqual([
+      "2 resources have not been seen well yet.",
+      "1 resource cannot be looked at right now: whether anything changed there is not known.",
+      "1 change waits to be announced to subscribers.",
+    ]);
+  });
+
   it("never calls a failing look unchanged", () => {
     const { isWell, sentences } = freshness({ ...calm, failing: 2, neverSeen: 1, unpublished: 3 }, now);
     expect(isWell).toBe(false);

@@ -1,5 +1,5 @@
 import type { Status } from "#contracts/gateway.ts";
-import { age, plural } from "./format.ts";
+import { plural, within } from "./format.ts";
 
 /** How fresh all that is shown is, in words; `isWell` false where a person should look. */
 export function freshness(status: Status, nowMs: number): { isWell: boolean; sentences: string[] } {
@@ -8,7 +8,7 @@ export function freshness(status: Status, nowMs: number): { isWell: boolean; sen
   const sentences: string[] = [];
   if (status.oldestSeenAt) {
     sentences.push(
-      `Every resource seen so far was last seen well within the last ${age(nowMs - Date.parse(status.oldestSeenAt))}.`,
+      `Every resource seen so far was last seen well within the last ${within(nowMs - Date.parse(status.oldestSeenAt))}.`,
     );
   }
   if (status.neverSeen > 0) {
