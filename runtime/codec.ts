@@ -29,10 +29,11 @@ export function encode(body: unknown): EncodedBody {
 }
 
 /** The JSON of a received body. Throws `MalformedMessageError`. */
-export function decodeJson(message: ReceivedBody): unknown {
+export function decodeJson(message: ReceivedBody, { maxBytes = maxBodyBytes } = {}): unknown {
   const encoding = message.headers?.get("Content-Encoding");
   try {
-    const json = encoding === "gzip" ? gunzipSync(message.data, { maxOutputLength: maxBodyBytes }) : message.data;
+    const json = encoding === "gzip" ? gunzipSync(message.data, { maxOutputLength: maxBytes }) : message.data;
+    if (json.byteLength > maxBytes) throw new RangeError(`it is longer than ${maxBytes} bytes`);
     return JSON.parse(Buffer.from(json.buffer, json.byteOffset, json.byteLength).toString("utf8"));
   } catch (error) {
     throw new MalformedMessageError("the body is not JSON", { cause: error });
@@ -40,8 +41,12 @@ export function decodeJson(message: ReceivedBody): unknown {
 }
 
 /** A received body that must fit a schema. Throws `MalformedMessageError` that names the first fault. */
-export function decode<Schema extends z.ZodType>(message: ReceivedBody, schema: Schema): z.infer<Schema> {
-  const parsed = schema.safeParse(decodeJson(message));
+export function decode<Schema extends z.ZodType>(
+  message: ReceivedBody,
+  schema: Schema,
+  options: { maxBytes?: number } = {},
+): z.infer<Schema> {
+  const parsed = schema.safeParse(decodeJson(message, options));
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues;
   throw new MalformedMessageError(`the body's ${issue?.path.join(".") || "root"}: ${issue?.message ?? "is wrong"}`);

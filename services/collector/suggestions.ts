@@ -12,6 +12,9 @@ import { place } from "./targets.ts";
 /** Names that stand for a person's word. */
 const personalSources = new Set(["config.json", "person"]);
 
+/** Far above what names need: outside systems send these, and a small body can unfold to a huge one. */
+const maxBytes = 65_536;
+
 export interface SuggestionParts {
   broker: Broker;
   store: StoreClient;
@@ -42,7 +45,7 @@ export function takeSuggestions(parts: SuggestionParts): { stop(): Promise<void>
 }
 
 async function confirm(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
-  const confirmation = decode(message, Confirmation);
+  const confirmation = decode(message, Confirmation, { maxBytes });
   const { revision, isInScope } = parts.inForce.current();
   const reply = await parts.store.call("write.confirmation", {
     ...confirmation,
@@ -54,7 +57,7 @@ async function confirm(message: Delivery, parts: SuggestionParts): Promise<Settl
 
 /** `paintdry.suggestion.<source>.<module>.<resource>`: who may publish under which source, the broker enforces. */
 async function suggest(message: Delivery, parts: SuggestionParts): Promise<Settlement> {
-  const suggestion = decode(message, Suggestion);
+  const suggestion = decode(message, Suggestion, { maxBytes });
   const source = sourceOf(message.subject);
   const refusal = refusalOf(source, suggestion);
   if (refusal !== null) return { type: "reject", reason: refusal };
