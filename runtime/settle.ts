@@ -188,14 +188,17 @@ async function handleUntilSettled(message: JsMsg, options: ConsumeOptions, signa
       return await options.handle(delivery);
     } catch (error) {
       if (error instanceof MalformedMessageError) return { type: "reject", reason: error.message };
-      if (error instanceof RpcError && !error.isTemporary && error.code !== "internal") {
-        return { type: "reject", reason: `${error.code}: ${error.message}` };
-      }
+      if (isForGood(error)) return { type: "reject", reason: `${error.code}: ${error.message}` };
       if (signal.aborted) throw error;
       options.log.warn({ err: error, subject: message.subject, attempt }, "message will be handled again");
       await sleep(backoffMs(attempt, { firstMs: 200, mostMs: 10_000 }), undefined, { signal });
     }
   }
+}
+
+/** Would another service refuse the same request again, whenever it comes? */
+export function isForGood(error: unknown): error is RpcError {
+  return error instanceof RpcError && !error.isTemporary && error.code !== "internal";
 }
 
 /** The acknowledgement is awaited; one that gets no answer means a redelivery, which every handler bears. */

@@ -7,7 +7,7 @@ import { decode } from "#runtime/codec.ts";
 import type { LoadedConfig } from "#runtime/load-config.ts";
 import type { Logger } from "#runtime/log.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
-import { done } from "#runtime/settle.ts";
+import { done, isForGood } from "#runtime/settle.ts";
 import type { Delivery, Settlement } from "#runtime/settle.ts";
 import { announce } from "./announce.ts";
 import { compare, compareGone, compareLate } from "./compare.ts";
@@ -40,9 +40,19 @@ export async function assess(message: Delivery, parts: AssessorParts): Promise<S
   const outcome = decode(message, Outcome);
   parts.onOutcome(outcome.status);
   if (outcome.operation === "observation") {
-    for await (const earlier of readEarlier(message, parts.broker)) await assessInTurn(earlier, parts);
+    for await (const earlier of readEarlier(message, parts.broker)) await assessEarlier(earlier, parts);
   }
   return await assessInTurn(outcome, parts);
+}
+
+/** One that can never be recorded is rejected by whoever it was delivered to, and keeps no later one out. */
+async function assessEarlier(earlier: Outcome, parts: AssessorParts): Promise<void> {
+  try {
+    await assessInTurn(earlier, parts);
+  } catch (error) {
+    if (!isForGood(error)) throw error;
+    parts.log.warn({ err: error, module: earlier.module, resource: earlier.resource }, "earlier outcome passed over");
+  }
 }
 
 async function assessInTurn(outcome: Outcome, parts: AssessorParts): Promise<Settlement> {
