@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { Change } from "#contracts/messages.ts";
 import type { ResourceDetail } from "#contracts/store.ts";
 import { resourceId } from "#contracts/subjects.ts";
@@ -8,6 +8,9 @@ import { startWorld, until } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 import { startWeb } from "./fixtures/web.ts";
 import type { Web } from "./fixtures/web.ts";
+
+// Each fact is waited for by itself; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let web: Web;

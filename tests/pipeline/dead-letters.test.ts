@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { DeadLetter } from "#contracts/messages.ts";
 import { streams, subjects } from "#contracts/subjects.ts";
 import { startWorld, until } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 import { startWeb } from "./fixtures/web.ts";
 import type { Web } from "./fixtures/web.ts";
+
+// Each fact is waited for by itself; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let web: Web;

@@ -1,6 +1,6 @@
 import { readFileSync, utimesSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { ConfigInForce, ResourceDetail } from "#contracts/store.ts";
 import { lanesBucket, laneDurable, resourceId, streams, subjects } from "#contracts/subjects.ts";
 import { startChild } from "../../cli/embedded/child.ts";
@@ -13,6 +13,9 @@ import { startWorld, until } from "../support/world.ts";
 import type { World } from "../support/world.ts";
 import { startWeb } from "./fixtures/web.ts";
 import type { Web } from "./fixtures/web.ts";
+
+// Each fact is waited for by itself; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let web: Web;

@@ -1,7 +1,7 @@
 import { jetstream } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 import type { NatsConnection } from "@nats-io/transport-node";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import type { DeadLetter } from "#contracts/messages.ts";
 import type { ResourceDetail } from "#contracts/store.ts";
 import { resourceId, streams, subjects } from "#contracts/subjects.ts";
@@ -30,6 +30,9 @@ const behindRoot: Findings = {
 function findingsWith(suggest: [string, string][]): Findings {
   return { ...behindRoot, "finder root.example/a": { confirm: ["root.example/a"], suggest } };
 }
+
+// Each fact is waited for by itself; a busy machine takes its time.
+vi.setConfig({ testTimeout: 120_000 });
 
 let world: World;
 let dns: DnsServer;
