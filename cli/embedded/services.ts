@@ -78,8 +78,10 @@ function ownEnvironment(name: ServiceName, settings: ServiceSettings): Record<st
     }
     case "notifier":
       return { ...passedOn(namesIn(settings.configFile, "notify")), PAINTDRY_CONFIG };
-    case "assessor":
     case "collector":
+      return { PAINTDRY_CONFIG };
+    // It runs a command's `change`.
+    case "assessor":
       return { ...passedOn(namesIn(settings.configFile, "modules")), PAINTDRY_CONFIG };
     default:
       return name satisfies never;
