@@ -37,9 +37,20 @@ afterAll(async () => {
 function failedLook(sequence: number): Outcome {
   const at = "2026-01-01T00:00:00.000Z";
   return {
-    ...{ module, resource, operation: "observation", cause: "schedule", job: { epoch: 1, sequence } },
-    ...{ deliveryCount: 1, fetcher: "fetcher-1", moduleVersion: 1, optionsFingerprint: "", basis: 0 },
-    ...{ startedAt: at, finishedAt: at, requests: 1, bodyBytes: 0 },
+    module,
+    resource,
+    operation: "observation",
+    cause: "schedule",
+    job: { epoch: 1, sequence },
+    deliveryCount: 1,
+    fetcher: "fetcher-1",
+    moduleVersion: 1,
+    optionsFingerprint: "",
+    basis: 0,
+    startedAt: at,
+    finishedAt: at,
+    requests: 1,
+    bodyBytes: 0,
     status: "failed",
     error: { kind: "unreachable", message: "" },
   };
@@ -53,9 +64,17 @@ it("records an outcome although one before it can never be recorded", async () =
     { subjectOf: subjects.storeRpc, queue: "store", contract: { "read.values": read, "write.commit": write }, log },
     {
       "read.values": async () => ({
-        ...{ id: resourceId(module, resource), state: "confirmed" as const, owner: "-", lane: "example.com" },
-        ...{ revision: 0, fingerprint: null, exists: null, moduleVersion: null, optionsFingerprint: null },
-        ...{ values: [], following: [] },
+        id: resourceId(module, resource),
+        state: "confirmed" as const,
+        owner: "-",
+        lane: "example.com",
+        revision: 0,
+        fingerprint: null,
+        exists: null,
+        moduleVersion: null,
+        optionsFingerprint: null,
+        values: [],
+        following: [],
       }),
       "write.commit": async ({ look: { job } }) => {
         if (job.sequence === 1) throw new RpcError("bad_request", "a value cannot be stored", { isTemporary: false });
