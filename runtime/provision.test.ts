@@ -57,6 +57,9 @@ describe("provision", () => {
       discard_new_per_subject: true,
       max_consumers: 20_000,
     });
+    // What outside systems can fill must leave room for the rest: the account's limit is one for all.
+    expect(first["SUGGESTIONS"]?.config).toMatchObject({ discard: "new", max_bytes: 256 * 1024 ** 2 });
+    expect(first["DEAD"]?.config).toMatchObject({ discard: "old", max_bytes: 256 * 1024 ** 2 });
     expect(first["OBSERVATIONS"]?.consumers).toEqual(["assessor"]);
     expect(first["CHANGES"]?.consumers).toEqual(["notifier-changes"]);
     await provision(broker, log, noStore);

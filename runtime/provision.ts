@@ -20,6 +20,9 @@ const workQueue = { retention: RetentionPolicy.Workqueue, discard: DiscardPolicy
 /** One message a subject; the stream itself refuses the second (error 10077), which is the back-pressure. */
 const oneOutstanding = { max_msgs_per_subject: 1, discard_new_per_subject: true } as const;
 
+/** Of what outside systems can fill: the account's limit holds for all streams together, and must not be theirs. */
+const outsideBytes = 256 * 1024 ** 2;
+
 const streamSettings: StreamSettings[] = [
   {
     name: streams.jobs,
@@ -41,7 +44,13 @@ const streamSettings: StreamSettings[] = [
     allow_direct: true,
   },
   { name: streams.confirmations, subjects: [subjects.allConfirmations], ...workQueue },
-  { name: streams.suggestions, subjects: [subjects.allSuggestions], ...workQueue, ...oneOutstanding },
+  {
+    name: streams.suggestions,
+    subjects: [subjects.allSuggestions],
+    ...workQueue,
+    ...oneOutstanding,
+    max_bytes: outsideBytes,
+  },
   {
     name: streams.changes,
     subjects: [subjects.allChanges],
@@ -55,7 +64,13 @@ const streamSettings: StreamSettings[] = [
     max_age: nanos(30 * dayMs),
     duplicate_window: nanos(7 * dayMs),
   },
-  { name: streams.dead, subjects: [subjects.allDead], max_age: nanos(30 * dayMs), allow_direct: true },
+  {
+    name: streams.dead,
+    subjects: [subjects.allDead],
+    max_age: nanos(30 * dayMs),
+    max_bytes: outsideBytes,
+    allow_direct: true,
+  },
 ];
 
 type DurableSettings = Partial<ConsumerConfig> & { durable_name: string };
