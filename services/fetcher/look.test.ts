@@ -155,13 +155,6 @@ describe("observeResource", () => {
     }
   });
 
-  it("refuses a value that is too large to be told", async () => {
-    const result = await observeWith(async function* () {
-      yield observe("a", ["x".repeat(262_144)]);
-    });
-    expect(result).toMatchObject({ status: "failed", error: { kind: "too_large" } });
-  });
-
   it("leaves a module behind that hangs past the deadline", async () => {
     const deadline = new AbortController();
     const look = observeWith(async function* () {

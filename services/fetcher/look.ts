@@ -29,8 +29,6 @@ export type Discovered =
 
 const maxAttributes = 250_000;
 const maxFound = 100_000;
-/** Of one value's JSON: it travels whole in change events, to mails and to the page. */
-const maxValueBytes = 262_144;
 
 interface Target {
   definition: ModuleDefinition;
@@ -95,15 +93,6 @@ function fitting(value: Json, name: string): Json {
   const fit = wellFormed(value);
   if (Buffer.byteLength(JSON.stringify(fit)) <= maxValueBytes) return fit;
   throw new LookError("too_large", `the value of ${name.slice(0, 80)} is longer than ${maxValueBytes} bytes`);
-}
-
-/** A value fit to be stored and shown, or `too_large`. */
-function fitValue(value: Json, name: string): Json {
-  const fit = wellFormed(value);
-  if (Buffer.byteLength(JSON.stringify(fit)) > maxValueBytes) {
-    throw new LookError("too_large", `the value of ${name.slice(0, 80)} is longer than ${maxValueBytes} bytes`);
-  }
-  return fit;
 }
 
 /** Half a surrogate pair has no canonical form: it stands as U+FFFD, as it would in UTF-8. */
