@@ -100,6 +100,7 @@ describe("a look that fails", () => {
 
   it("ends with an unchanged look too, whose event is left to the sweeper", async () => {
     const root = await watched("unchanged");
+    const { lastSeenAt } = await detailOf(root);
     for (let sequence = 11; sequence < 14; sequence++)
       committed(await test.store["write.commit"](failed(root, sequence)));
     const looks = [{ look: lookAt(root, 14), basis: 1, fingerprint: "f" }];
@@ -110,6 +111,7 @@ describe("a look that fails", () => {
     const { module, resource } = refOf(root);
     const own = health.filter((event) => event.resourceId === resourceId(module, resource));
     expect(own.map(({ kind }) => kind)).toEqual(["failing", "recovered"]);
+    expect(own.map((event) => event.lastSeenAt)).toEqual([lastSeenAt, lastSeenAt]);
     await test.store["write.published"]({ changes: [], health: own.map(({ id }) => id) });
     const left = await test.store["read.unpublished"]({ olderThanMs: 0, limit: 1000 });
     expect(left.health.filter((event) => event.resourceId === resourceId(module, resource))).toEqual([]);

@@ -107,9 +107,11 @@ async function advanceLooks(tx: Statements, entries: Entry[]): Promise<Advanced[
           $8::text[])
         AS n (id, epoch, sequence, observed_at, basis, fingerprint, module_version, options_fingerprint)
       JOIN resource r ON r.id = n.id
+      -- As it was: what is returned of the updated row is the new one.
+      JOIN look before ON before.resource_key = r.resource_key
       WHERE l.resource_key = r.resource_key AND r.state = 'confirmed' AND l.revision = n.basis
         AND l.fingerprint = n.fingerprint AND (l.fence_epoch, l.fence_sequence) < (n.epoch, n.sequence)
-      RETURNING r.id, r.resource_key AS "resourceKey", r.host, r.owner, l.seen_at AS "lastSeenAt"`,
+      RETURNING r.id, r.resource_key AS "resourceKey", r.host, r.owner, before.seen_at AS "lastSeenAt"`,
     [
       entries.map(({ id }) => id),
       entries.map(({ look }) => look.job.epoch),
