@@ -10,7 +10,9 @@ describe("docs/dependencies.md", () => {
     const manifest = JSON.parse(readFileSync(join(projectFolder, "package.json"), "utf8"));
     const packages = [...Object.keys(manifest.dependencies), ...Object.keys(manifest.devDependencies)];
     const rows = page.split("\n").filter((line) => line.startsWith("| `"));
-    const named = rows.flatMap((row) => [...(row.split("|")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name]) => name));
+    const named = rows.flatMap((row) =>
+      [...(row.split("|")[1] ?? "").matchAll(/`([^`]+)`/g)].map(([, name = ""]) => name),
+    );
     expect(named.toSorted(compareText)).toEqual(packages.toSorted(compareText));
   });
 });
