@@ -81,6 +81,9 @@ export type LookFailure = z.infer<typeof LookFailure>;
 export const Evidence = z.object({ mediaType: z.string().max(100), text: z.string().max(65_536) });
 export type Evidence = z.infer<typeof Evidence>;
 
+/** The built-in attribute by which a resource's disappearance and return are told; no module may use it. */
+export const existsAttribute = "exists";
+
 export const Observation = z.object({
   attribute: AttributeName,
   value: Json,

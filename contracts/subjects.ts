@@ -148,7 +148,7 @@ export const messageIds = {
   retry: (id: string, dueMs: number, attempt: number) => `${id}@retry:${dueMs}:${attempt}`,
   /** Watched again within the slot of an earlier look. */
   again: (id: string, dueMs: number) => `${id}@again:${dueMs}`,
-  afterChange: (id: string, revision: number) => `${id}@after:${revision}`,
+  afterChange: (id: string, revision: number, dueMs: number) => `${id}@after:${revision}:${dueMs}`,
   discovery: (id: string, attempt: string) => `${id}@discovery:${attempt}`,
   check: (checkId: string) => `check:${checkId}`,
   outcome: (epoch: number, sequence: number) => `job:${epoch}:${sequence}`,

@@ -8,7 +8,7 @@ import { decodeJson } from "./codec.ts";
 import { MalformedMessageError, RpcError } from "./errors.ts";
 import { createLog } from "./log.ts";
 import { publish } from "./publish.ts";
-import { consumeStream, done } from "./settle.ts";
+import { consumeStream, done, maxDeliveries } from "./settle.ts";
 import type { Delivery, Settlement } from "./settle.ts";
 
 const log = createLog("test", { PAINTDRY_LOG_LEVEL: "silent" });
@@ -153,7 +153,7 @@ describe("consumeStream", () => {
     await workQueue("POISON", 1000);
     const worker = await broker.js.consumers.get("POISON", "worker");
     await put("POISON", "a");
-    for (let delivery = 1; delivery <= 5; delivery++) {
+    for (let delivery = 1; delivery <= maxDeliveries; delivery++) {
       const message = await worker.next({ expires: 5000 });
       expect(message?.info.deliveryCount).toBe(delivery);
       message?.nak();
@@ -166,7 +166,7 @@ describe("consumeStream", () => {
     await vi.waitFor(async () => expect(await messagesIn("POISON")).toBe(0), { timeout: 20_000 });
     await consumer.stop();
     expect(wasHandled).toBe(false);
-    expect(await lastDeadLetter()).toMatchObject({ originalSubject: "POISON.a", deliveryCount: 6 });
+    expect(await lastDeadLetter()).toMatchObject({ originalSubject: "POISON.a", deliveryCount: maxDeliveries + 1 });
   });
 
   it("keeps a message whose handling outlasts the ack wait in progress", async () => {

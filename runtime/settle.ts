@@ -45,7 +45,9 @@ export interface ConsumeOptions {
 const onTheWayMs = 100;
 
 /** Past this many deliveries a message has taken its handler down that often: poison. */
-export const maxDeliveries = 5;
+export const maxDeliveries = 20;
+/** So often an error that may be the other side's own fault is tried again: about half an hour. */
+const maxInternalAttempts = 200;
 
 /** Consumes a durable until stopped; `stop` waits for the messages in hand. */
 export function consumeStream(options: ConsumeOptions): { stop(): Promise<void> } {
@@ -188,7 +190,8 @@ async function handleUntilSettled(message: JsMsg, options: ConsumeOptions, signa
       return await options.handle(delivery);
     } catch (error) {
       if (error instanceof MalformedMessageError) return { type: "reject", reason: error.message };
-      if (isForGood(error)) return { type: "reject", reason: `${error.code}: ${error.message}` };
+      const isHopeless = error instanceof RpcError && error.code === "internal" && attempt >= maxInternalAttempts;
+      if (isHopeless || isForGood(error)) return { type: "reject", reason: `${error.code}: ${error.message}` };
       if (signal.aborted) throw error;
       options.log.warn({ err: error, subject: message.subject, attempt }, "message will be handled again");
       await sleep(backoffMs(attempt, { firstMs: 200, mostMs: 10_000 }), undefined, { signal });

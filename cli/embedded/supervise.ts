@@ -86,7 +86,7 @@ export async function supervise(options: SupervisedOptions): Promise<Supervised>
       waiting = new AbortController();
       await startOnce();
     },
-    stop: async () => await end(options.stopSignal ?? "SIGTERM", options.graceMs ?? 15_000),
+    stop: async () => await end(options.stopSignal ?? "SIGTERM", options.graceMs ?? 25_000),
     killNow: () => {
       state.isWanted = false;
       waiting.abort();

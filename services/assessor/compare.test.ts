@@ -103,6 +103,12 @@ describe("compare", () => {
     expect(kinds(result.differences)).toEqual(["appeared exists", "changed b"]);
   });
 
+  it("takes the first report of what was gone from the start as its baseline, besides its return", () => {
+    const result = compare(baseline([], { exists: false }), report([observed("a", 1), observed("b", 2)]));
+    expect(kinds(result.differences)).toEqual(["appeared exists"]);
+    expect(result.writes).toHaveLength(2);
+  });
+
   it("passes on what happened, without comparing it", () => {
     const happenings = [{ name: "commit", detail: { id: "x" }, severity: "high" as const, reason: "unsigned" }];
     const result = compare(baseline([]), report([], { happenings }));

@@ -1,6 +1,6 @@
 import { isSameValue } from "#contracts/canonical.ts";
 import type { FingerprintedValue, Json } from "#contracts/canonical.ts";
-import { standsFor } from "#contracts/messages.ts";
+import { existsAttribute, standsFor } from "#contracts/messages.ts";
 import type { ChangeKind, Evidence, Observation, Report } from "#contracts/messages.ts";
 import type { Severity } from "#contracts/severity.ts";
 import type { StoredValue } from "#contracts/store.ts";
@@ -43,6 +43,8 @@ export function compare(baseline: Baseline, report: Report): Comparison {
   const writes: StoredValue[] = [];
   const present: FingerprintedValue[] = [];
   if (baseline.exists === false) differences.push(returned);
+  // What was never there before has its baseline in the first report after all.
+  const isFirst = baseline.isFirst || (baseline.exists === false && baseline.values.length === 0);
   for (const observation of report.observations) {
     const before = stored.get(observation.attribute);
     stored.delete(observation.attribute);
@@ -50,7 +52,7 @@ export function compare(baseline: Baseline, report: Report): Comparison {
     const difference = compareOne(before, observation);
     if (difference === null) continue;
     writes.push(toStored(observation));
-    if (isNews(difference, baseline, report)) differences.push(difference);
+    if (isNews(difference, { ...baseline, isFirst }, report)) differences.push(difference);
   }
   for (const before of stored.values()) {
     if (!before.isPresent) continue;
@@ -60,7 +62,7 @@ export function compare(baseline: Baseline, report: Report): Comparison {
     }
     writes.push({ ...before, isPresent: false });
     const difference = disappearance(before);
-    if (isNews(difference, baseline, report)) differences.push(difference);
+    if (isNews(difference, { ...baseline, isFirst }, report)) differences.push(difference);
   }
   for (const { name, detail, severity, reason, evidence } of report.happenings) {
     differences.push({
@@ -75,9 +77,6 @@ export function compare(baseline: Baseline, report: Report): Comparison {
   }
   return { differences, writes, present };
 }
-
-/** The built-in attribute by which a resource's disappearance and return are told. */
-export const existsAttribute = "exists";
 
 const nothing = {
   oldValue: null,

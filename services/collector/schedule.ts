@@ -10,6 +10,8 @@ const pageSize = 500;
 const publishAtOnce = 64;
 /** How often resources that no look has reached are searched for besides. */
 const catchUpEveryMs = 600_000;
+/** Jobs that could not be published are found by the same search. */
+const catchUpFailedMs = 30_000;
 /** After the stream was made anew jobs of the old epoch may have slipped in: searched for once more. */
 const catchUpAgainMs = 60_000;
 
@@ -61,14 +63,16 @@ async function tick(state: TickState, parts: ScheduleParts): Promise<void> {
     // A stream made anew has lost its lanes.
     if (isNew) await parts.lanes.reconcile();
     const readPage: ReadPage = (cursor) => parts.store.call("read.overdue", { now, cursor, limit: pageSize });
-    await publishAll(readPage, { epoch, dueBy: now }, parts);
-    state.catchUpAt = now + (isNew ? catchUpAgainMs : catchUpEveryMs);
+    const failed = await publishAll(readPage, { epoch, dueBy: now }, parts);
+    const usualMs = isNew ? catchUpAgainMs : catchUpEveryMs;
+    state.catchUpAt = now + (failed > 0 ? catchUpFailedMs : usualMs);
     state.epoch = epoch;
   }
   // A clock set back must not stop the schedule: what lies between was published before.
   const from = Math.min(state.from, now);
   const readPage: ReadPage = (cursor) => parts.store.call("read.due", { from, to: now, cursor, limit: pageSize });
-  await publishAll(readPage, { epoch, dueBy: now }, parts);
+  const failed = await publishAll(readPage, { epoch, dueBy: now }, parts);
+  if (failed > 0) state.catchUpAt = Math.min(state.catchUpAt, now + catchUpFailedMs);
   state.from = now;
 }
 
@@ -80,19 +84,22 @@ interface Round {
   dueBy: number;
 }
 
-async function publishAll(readPage: ReadPage, round: Round, parts: ScheduleParts): Promise<void> {
+/** Answers how many could not be published. */
+async function publishAll(readPage: ReadPage, round: Round, parts: ScheduleParts): Promise<number> {
+  let failed = 0;
   let cursor: string | null = null;
   do {
     const page: StoreReply<"read.due"> = await readPage(cursor);
     for (let start = 0; start < page.jobs.length; start += publishAtOnce) {
-      await publishSome(page.jobs.slice(start, start + publishAtOnce), round, parts);
+      failed += await publishSome(page.jobs.slice(start, start + publishAtOnce), round, parts);
     }
     cursor = page.cursor;
   } while (cursor !== null);
+  return failed;
 }
 
-async function publishSome(jobs: DueJob[], { epoch, dueBy }: Round, parts: ScheduleParts): Promise<void> {
-  const outcomes = await Promise.all(
+async function publishSome(jobs: DueJob[], { epoch, dueBy }: Round, parts: ScheduleParts): Promise<number> {
+  const settled = await Promise.allSettled(
     jobs.map(async (job) => {
       await parts.lanes.ensure(job.lane);
       // A job published for a stream that was lost must not stand in the way of its successor's.
@@ -103,8 +110,15 @@ async function publishSome(jobs: DueJob[], { epoch, dueBy }: Round, parts: Sched
       return { job, isOutstanding: outcome === "outstanding" };
     }),
   );
-  const marked = outcomes
+  // One lane that cannot be made must not stop the others' schedule.
+  const failed = settled.filter((one) => one.status === "rejected");
+  for (const { reason } of failed.slice(0, 1)) {
+    parts.log.error({ err: reason, jobs: failed.length }, "jobs not published; they will be offered again");
+  }
+  const marked = settled
+    .flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
     .filter(({ job }) => job.cause !== "schedule")
     .map(({ job: { id, operation, cause }, isOutstanding }) => ({ id, operation, cause, isOutstanding }));
   if (marked.length > 0) await parts.store.call("write.queued", { jobs: marked, dueBy });
+  return failed.length;
 }

@@ -28,6 +28,8 @@ export interface LaneSettings {
   stop(): void;
 }
 
+/** Whatever the bucket says, a lane rests no longer than this. */
+export const longestRestMs = 24 * 3_600_000;
 const defaultLimit: LaneLimit = { perSecond: 1, concurrency: 1 };
 
 export async function followLaneSettings({ nc, js }: Broker, log: Logger): Promise<LaneSettings> {
@@ -38,7 +40,7 @@ export async function followLaneSettings({ nc, js }: Broker, log: Logger): Promi
 
   // Of two answers that ask for a rest, the one that asks for more counts, whichever came last.
   const lengthen = (laneToken: string, until: number) => {
-    const longest = Math.max(until, restsUntil.get(laneToken) ?? 0);
+    const longest = Math.min(Date.now() + longestRestMs, Math.max(until, restsUntil.get(laneToken) ?? 0));
     restsUntil.set(laneToken, longest);
     return longest;
   };

@@ -114,6 +114,13 @@ describe("observeResource", () => {
     expect(twice).toMatchObject({ status: "failed", error: { kind: "module", message: /a twice/ } });
   });
 
+  it("keeps the built-in attribute for itself", async () => {
+    const result = await observeWith(async function* () {
+      yield observe("exists", true);
+    });
+    expect(result).toMatchObject({ status: "failed", error: { kind: "module", message: /gone\(\)/ } });
+  });
+
   it("refuses names that are too long, and never cuts them", async () => {
     const result = await observeWith(async function* () {
       yield observe("x".repeat(513), 1);

@@ -5,6 +5,7 @@ import type { Io } from "#contracts/io.ts";
 import { LookError } from "#contracts/look-error.ts";
 import {
   AttributeName,
+  existsAttribute,
   Happening,
   maxAttributeBytes,
   maxValueBytes,
@@ -80,6 +81,9 @@ function addObservation(
   answer: Extract<ObservationAnswer, { type: "observe" }>,
 ): void {
   const { type: _, ...standing } = answer;
+  if (answer.attribute === existsAttribute) {
+    throw new LookError("module", `the attribute ${existsAttribute} is paintdry's own: yield gone() instead`);
+  }
   if (observations.has(answer.attribute)) {
     throw new LookError("module", `the module observed ${answer.attribute} twice in one look`);
   }

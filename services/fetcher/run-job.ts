@@ -9,10 +9,11 @@ import { MalformedMessageError } from "#runtime/errors.ts";
 import type { LoadedConfig } from "#runtime/load-config.ts";
 import { optionsFingerprint } from "#runtime/load-modules.ts";
 import type { Logger } from "#runtime/log.ts";
-import { acknowledge, bury, maxDeliveries } from "#runtime/settle.ts";
+import { acknowledge, bury } from "#runtime/settle.ts";
 import { isOvertaken, noBasis, unchangedFingerprint } from "./basis.ts";
 import type { Basis, createBasisCache } from "./basis.ts";
 import type { LookCost, OpenedIo } from "./io/open-io.ts";
+import { longestRestMs } from "./lane-settings.ts";
 import type { LaneLimit, LaneSettings } from "./lane-settings.ts";
 import { discoverResource, observeResource } from "./look.ts";
 import type { Discovered, Observed } from "./look.ts";
@@ -37,9 +38,10 @@ export interface FetcherParts {
   abandon: AbortSignal;
 }
 
+/** Past this many deliveries a look has taken its fetcher down that often. */
+const maxJobDeliveries = 5;
 const normalDeadlineMs = 60_000;
 const slowDeadlineMs = 600_000;
-const longestRestMs = 24 * 3_600_000;
 const shortestRestMs = 1000;
 
 /**
@@ -50,7 +52,7 @@ export async function runJob(message: JsMsg, limit: LaneLimit, parts: FetcherPar
   const job = readJob(message);
   if (job === null) return await reject(message, "not a job", parts);
   const log = parts.log.child({ module: job.module, resource: job.resource, job: message.seq });
-  if (message.info.deliveryCount > maxDeliveries) return await rejectPoison(message, job, parts);
+  if (message.info.deliveryCount > maxJobDeliveries) return await rejectPoison(message, job, parts);
   // A crash of several fetchers by the same job is broken up by a random wait.
   await sleep(Math.random() * 500 * (message.info.deliveryCount - 1));
   const looked = await parts.oneAtATime(`${job.operation}|${job.module}|${job.resource}`, async () => {

@@ -111,7 +111,7 @@ function earlyJob(row: JobRow & { cause: "retry" | "after_change"; dueUs: number
         operation: "observation",
         cause,
         jobClass: "now",
-        messageId: messageIds.afterChange(id, row.revision),
+        messageId: messageIds.afterChange(id, row.revision, Math.floor(row.dueUs / 1000)),
       });
 }
 

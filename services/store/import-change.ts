@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { existsAttribute } from "./values.ts";
+import { existsAttribute } from "#contracts/messages.ts";
 import type { Change } from "#contracts/messages.ts";
 import { toJson, toText } from "./columns.ts";
 import { only } from "./database.ts";

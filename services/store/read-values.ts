@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { existsAttribute } from "#contracts/messages.ts";
 import type { JobPosition } from "#contracts/messages.ts";
 import { Severity } from "#contracts/severity.ts";
 import { ResourceState } from "#contracts/store.ts";
@@ -6,7 +7,6 @@ import type { StoredValue, StoreReply, StoreRequest } from "#contracts/store.ts"
 import { resourceId } from "#contracts/subjects.ts";
 import { count, json, key } from "./columns.ts";
 import type { Database, Statements } from "./database.ts";
-import { existsAttribute } from "./values.ts";
 
 type Request = StoreRequest<"read.values">;
 type Reply = StoreReply<"read.values">;

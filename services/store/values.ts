@@ -1,4 +1,5 @@
 import type { Json } from "#contracts/canonical.ts";
+import { existsAttribute } from "#contracts/messages.ts";
 import type { JobPosition } from "#contracts/messages.ts";
 import type { StoredValue } from "#contracts/store.ts";
 import { toJson, toTextOrNull } from "./columns.ts";
@@ -15,9 +16,6 @@ export interface Writing {
   /** The look's changes, to which history rows refer. */
   changes: PlannedChange[];
 }
-
-/** The built-in attribute under which coming and going of the resource itself stands in history and changes. */
-export const existsAttribute = "exists";
 
 /** Appends one history row for each value, and then writes the values. */
 export async function writeValues(tx: Statements, writing: Writing, values: StoredValue[]): Promise<void> {

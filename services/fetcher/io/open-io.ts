@@ -1,4 +1,4 @@
-import { mkdirSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Config, SecretRef } from "#contracts/config.ts";
@@ -60,7 +60,8 @@ const cloneShare = 0.75;
 
 /** Makes each look's `io` over what the process shares: connections, cache, limits, credentials. */
 export function createIoFactory(settings: IoSettings): IoFactory {
-  const scratchFolder = settings.dataFolder ?? join(tmpdir(), "paintdry");
+  // Without a folder of its own a fresh one: a name that can be foreseen could be somebody else's before.
+  const scratchFolder = settings.dataFolder ?? mkdtempSync(join(tmpdir(), "paintdry-"));
   mkdirSync(scratchFolder, { recursive: true, mode: 0o700 });
   const cache = createHttpCache(settings.dataFolder ? { file: join(settings.dataFolder, "http-cache.sqlite") } : {});
   const limits = createLimits({
@@ -106,6 +107,7 @@ export function createIoFactory(settings: IoSettings): IoFactory {
     close: async () => {
       await ways.close();
       cache.close();
+      if (settings.dataFolder === null) rmSync(scratchFolder, { recursive: true, force: true });
     },
   };
 }
