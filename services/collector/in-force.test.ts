@@ -60,6 +60,21 @@ describe("the configuration in force", () => {
     expect(told).toEqual([...new Set(told)]);
   });
 
+  it("is put in force again where an older database was restored", async () => {
+    const restored = await startStoreOnBus();
+    const store = { call: (name: never, request: never) => (isRestored ? restored : bus).store.call(name, request) };
+    let isRestored = false;
+    const one = followInForce({ store: store as never, log: silent, everyMs: 60_000 });
+    followed.push(one);
+    await one.offer(await file("lost", 2022, recent));
+    expect(one.current().revision).toBeGreaterThan(1);
+    isRestored = true;
+    await one.refresh();
+    expect(one.current().revision).toBe(1);
+    expect(await restored.store.call("read.config", {})).toMatchObject({ revision: 1, document: recent });
+    await restored.stop();
+  });
+
   it("that this release does not understand is left to others: nothing is brought under it", async () => {
     const one = follow();
     const mine = await file("mine", 2023, {});

@@ -46,9 +46,21 @@ export function followInForce(parts: { store: StoreClient; log: Logger; everyMs?
     isThere();
     for (const listener of listeners) listener();
   };
+  /** An older database was restored: what had come into force since is put in force again. */
+  const offerAgain = async ({ loaded }: InForce, read: StoreReply<"read.config">) => {
+    log.warn({ revision: read.revision }, "the store holds an older configuration than before: offered again");
+    const applied = await applyConfig(loaded, store);
+    if (applied.outcome !== "older") return follow(loaded, applied.revision);
+    const kept = await understand(read, log);
+    if (kept !== null) follow(kept, read.revision);
+  };
   const refresh = async () => {
     const read = await store.call("read.config", {});
-    if (inForce && read.revision <= inForce.revision) return read.revision;
+    if (inForce && read.revision < inForce.revision) {
+      await offerAgain(inForce, read);
+      return inForce.revision;
+    }
+    if (inForce?.revision === read.revision) return read.revision;
     const newer = await understand(read, log);
     // Meanwhile this collector's own file may have come into force.
     if (newer !== null && read.revision > (inForce?.revision ?? 0)) follow(newer, read.revision);
