@@ -1,19 +1,21 @@
 import type { StoreReply, StoreRequest } from "#contracts/store.ts";
 import type { StoreClient } from "#runtime/rpc.ts";
+import { isForGood } from "#runtime/settle.ts";
 
 type UnchangedLook = StoreRequest<"write.unchanged">["looks"][number];
 type UnchangedOutcome = StoreReply<"write.unchanged">["outcomes"][number];
 
+interface Waiting {
+  look: UnchangedLook;
+  resolve(outcome: UnchangedOutcome): void;
+  reject(error: unknown): void;
+}
+
 /** Looks that saw nothing new are most of the traffic: those that come close together make one request. */
 export function createUnchangedBatch(
-  store: StoreClient,
+  store: Pick<StoreClient, "call">,
   { mostLooks = 200, waitMs = 5 } = {},
 ): (look: UnchangedLook) => Promise<UnchangedOutcome> {
-  interface Waiting {
-    look: UnchangedLook;
-    resolve(outcome: UnchangedOutcome): void;
-    reject(error: unknown): void;
-  }
   let waiting: Waiting[] = [];
   let timer: NodeJS.Timeout | undefined;
 
@@ -22,16 +24,7 @@ export function createUnchangedBatch(
     timer = undefined;
     const batch = waiting;
     waiting = [];
-    if (batch.length === 0) return;
-    store.call("write.unchanged", { looks: batch.map(({ look }) => look) }).then(
-      ({ outcomes }) =>
-        batch.forEach(({ resolve, reject }, index) => {
-          const outcome = outcomes[index];
-          if (outcome === undefined) reject(new Error("the store answered for fewer looks than it was asked"));
-          else resolve(outcome);
-        }),
-      (error: unknown) => batch.forEach(({ reject }) => reject(error)),
-    );
+    if (batch.length > 0) void commitBatch(store, batch);
   }
 
   return (look) =>
@@ -40,4 +33,20 @@ export function createUnchangedBatch(
       if (waiting.length >= mostLooks) flush();
       else timer ??= setTimeout(flush, waitMs);
     });
+}
+
+/** Never throws: each look hears what came of it. */
+async function commitBatch(store: Pick<StoreClient, "call">, batch: Waiting[]): Promise<void> {
+  try {
+    const { outcomes } = await store.call("write.unchanged", { looks: batch.map(({ look }) => look) });
+    for (const [index, { resolve, reject }] of batch.entries()) {
+      const outcome = outcomes[index];
+      if (outcome === undefined) reject(new Error("the store answered for fewer looks than it was asked"));
+      else resolve(outcome);
+    }
+  } catch (error) {
+    // One that can never be recorded must not take the others with it.
+    if (batch.length > 1 && isForGood(error)) for (const one of batch) await commitBatch(store, [one]);
+    else for (const { reject } of batch) reject(error);
+  }
 }
