@@ -31,6 +31,8 @@ describe("discovery of a page", () => {
     expect(all).toContainEqual({ type: "confirm", resource: "https://shop.example/.well-known/security.txt" });
     expect(all).toContainEqual({ type: "confirm", resource: "https://shop.example/Dockerfile" });
     expect(await found("https://shop.example/", "config.json", false)).toHaveLength(3);
+    const plain = await found("http://shop.example:8080/", "config.json");
+    expect(plain).toContainEqual({ type: "confirm", resource: "http://shop.example:8080/Dockerfile" });
   });
 
   it("suggests nothing again for what it has found itself", async () => {

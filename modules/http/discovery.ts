@@ -5,7 +5,7 @@ import { isAddress } from "../shared/web.ts";
 import { knownPaths } from "./known-paths.ts";
 import type { HttpOptions } from "./options.ts";
 
-/** The URL itself; for a site's https root also its plain http twin and the known paths; and what stands behind it. */
+/** The URL itself; for a site's root also the known paths, and its plain http twin; and what stands behind it. */
 export async function* discovery(
   { resource, source, options }: DiscoveryRequest<HttpOptions>,
   io: Io,
@@ -13,15 +13,14 @@ export async function* discovery(
   const url = new URL(resource);
   yield confirm(resource);
   const isHttps = url.protocol === "https:";
-  // What this module has found itself has a resource before it that suggests these.
-  if (source !== "http") {
-    if (!isAddress(url.hostname)) yield suggest("dns", url.hostname);
-    if (isHttps) yield suggest("tls", `${url.hostname}:${url.port || "443"}`);
-  }
-  if (!isHttps || url.pathname !== "/" || url.search !== "") return;
+  // What this module has found itself has a resource before it that led to these.
+  if (source === "http") return;
+  if (!isAddress(url.hostname)) yield suggest("dns", url.hostname);
+  if (isHttps) yield suggest("tls", `${url.hostname}:${url.port || "443"}`);
+  if (url.pathname !== "/" || url.search !== "") return;
   if (options.knownPaths) for (const { path } of knownPaths) yield confirm(`${url.origin}${path}`);
   const twin = `http://${url.hostname}/`;
-  if (url.port === "" && (await isAnswered(twin, io))) yield confirm(twin);
+  if (isHttps && url.port === "" && (await isAnswered(twin, io))) yield confirm(twin);
 }
 
 /** A site that does not answer over plain http at all needs no watch on it. */

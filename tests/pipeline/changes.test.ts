@@ -110,6 +110,7 @@ beforeAll(async () => {
         { module: "http", resource: `${site.url}/` },
         { module: "http", resource: `${site.url}/gone` },
       ].map(({ module, resource }) => ({ modules: [module], resources: [resource] })),
+      modules: { http: { knownPaths: false } },
       dns: { servers: [watched.dns.server] },
       notify: alerts.config,
     },

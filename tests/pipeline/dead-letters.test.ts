@@ -17,6 +17,7 @@ beforeAll(async () => {
   world = await startWorld({
     config: {
       targets: [{ modules: ["http"], resources: [`${web.url}/`] }],
+      modules: { http: { knownPaths: false } },
       schedule: { every: "2s" },
       limits: { default: { perSecond: 50, concurrency: 1 } },
       egress: { allow: ["127.0.0.0/8"] },
