@@ -121,7 +121,7 @@ export const Config = z.strictObject({
     .strictObject({
       hosts: z.array(Pattern).default([]).describe("Hosts that suggestions may bring, beyond the targets' own."),
       owners: z.array(Pattern).default([]).describe("Owners that suggestions may bring, beyond the targets' own."),
-      perSource: z.int().positive().default(1000).describe("The most resources that one source may bring."),
+      perSource: z.int().positive().default(10_000).describe("The most resources that one source may bring."),
     })
     .prefault({})
     .describe("What suggestions may add without asking a person."),

@@ -68,7 +68,11 @@ function configured(webPages = ["/", "/slow"]) {
       { modules: ["http"], resources: [site, ...webPages.map((path) => web.url + path)] },
       { modules: ["finder"], resources: ["root.example/a"] },
     ],
-    modules: { finder: { command: finder.command }, other: { command: finder.command } },
+    modules: {
+      finder: { command: finder.command },
+      other: { command: finder.command },
+      http: { knownPaths: false },
+    },
     schedule: { every: "3s", retryAfter: "1s", rediscoverEvery: "2s" },
     limits: { default: { perSecond: 100, concurrency: 4 } },
     scope: { hosts: ["*.inventory.example"], perSource: 4 },

@@ -154,7 +154,7 @@ function apiAt(url: string): Pick<World, "api" | "post"> {
 export async function until<Answer>(
   what: string,
   ask: () => Promise<Answer | null | undefined | false>,
-  timeoutMs = 30_000,
+  timeoutMs = 75_000,
 ): Promise<Answer> {
   const endsAt = performance.now() + timeoutMs;
   for (let last: unknown; ; await sleep(50)) {
