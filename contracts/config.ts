@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ModuleName, ResourceName } from "./messages.ts";
 import { Severity } from "./severity.ts";
+import { laneHost } from "./subjects.ts";
 
 const unitMs = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
 
@@ -206,6 +207,12 @@ export interface ConfigFault {
   found: string;
   /** What is allowed there. */
   allowed: string;
+}
+
+/** The limit of a lane: its own, its host's, or the default. */
+export function laneLimit(lane: string, { hosts, default: fallback }: Config["limits"]): Limit {
+  const named = [lane, laneHost(lane)].find((name) => Object.hasOwn(hosts, name));
+  return (named === undefined ? undefined : hosts[named]) ?? fallback;
 }
 
 /** Does a pattern with `*` match the whole text? Linear in the text. */

@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
+import { laneLimit } from "#contracts/config.ts";
 import type { Config } from "#contracts/config.ts";
 import { lanesBucket, laneDurable, streams, subjects } from "#contracts/subjects.ts";
 import { silent, startStoreOnBus } from "../../tests/support/store-on-bus.ts";
 import type { StoreOnBus } from "../../tests/support/store-on-bus.ts";
-import { keepLanes, laneLimit } from "./lanes.ts";
+import { keepLanes } from "./lanes.ts";
 import type { Lanes } from "./lanes.ts";
 
 let bus: StoreOnBus;

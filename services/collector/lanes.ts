@@ -1,8 +1,9 @@
 import { AckPolicy } from "@nats-io/jetstream";
 import type { ConsumerInfo } from "@nats-io/jetstream";
 import { Kvm } from "@nats-io/kv";
+import { laneLimit } from "#contracts/config.ts";
 import type { Config, Limit } from "#contracts/config.ts";
-import { hostToken, laneDurable, laneHost, lanesBucket, streams, subjects } from "#contracts/subjects.ts";
+import { hostToken, laneDurable, lanesBucket, streams, subjects } from "#contracts/subjects.ts";
 import type { JobClass } from "#contracts/subjects.ts";
 import type { Broker } from "#runtime/broker.ts";
 import type { Logger } from "#runtime/log.ts";
@@ -32,12 +33,6 @@ interface LaneParts {
   log: Logger;
   limits(): Config["limits"];
   reconcileEveryMs?: number;
-}
-
-/** The limit of a lane: its own, its host's, or the default. */
-export function laneLimit(lane: string, { hosts, default: fallback }: Config["limits"]): Limit {
-  const named = [lane, laneHost(lane)].find((name) => Object.hasOwn(hosts, name));
-  return (named === undefined ? undefined : hosts[named]) ?? fallback;
 }
 
 export function keepLanes(parts: LaneParts): Lanes {

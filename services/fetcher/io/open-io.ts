@@ -1,9 +1,9 @@
 import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { laneLimit } from "#contracts/config.ts";
 import type { Config, SecretRef } from "#contracts/config.ts";
 import type { DnsIo, Io, TlsIo } from "#contracts/io.ts";
-import { laneHost } from "#contracts/subjects.ts";
 import { createCredentials } from "./credentials.ts";
 import { createDnsIo } from "./dns.ts";
 import { createEgressGuard } from "./egress.ts";
@@ -65,10 +65,7 @@ export function createIoFactory(settings: IoSettings): IoFactory {
   mkdirSync(scratchFolder, { recursive: true, mode: 0o700 });
   const cache = createHttpCache(settings.dataFolder ? { file: join(settings.dataFolder, "http-cache.sqlite") } : {});
   const limits = createLimits({
-    limitOf: (lane) => {
-      const { hosts, default: fallback } = settings.config().limits;
-      return hosts[lane] ?? hosts[laneHost(lane)] ?? fallback;
-    },
+    limitOf: (lane) => laneLimit(lane, settings.config().limits),
     liveFetchers: settings.liveFetchers,
     maxConcurrent: maxConcurrentCalls,
   });
